@@ -1,0 +1,27 @@
+import type { Command, Flags } from "./_command.ts";
+
+/** A command's line in the overview and the way to load it. */
+export interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly default: Command<Flags> }>;
+}
+
+/** The commands, each loaded only when it is called. */
+export const commands: Readonly<Record<string, Entry>> = {
+  train: {
+    summary: "trains a UNet on images (DDPM, Algorithm 1)",
+    load: () => import("./train.ts"),
+  },
+  list: {
+    summary: "lists samplers, guidances, schedules, engines and models",
+    load: () => import("./list.ts"),
+  },
+  metadata: {
+    summary: "prints the settings that a PNG was made with",
+    load: () => import("./metadata.ts"),
+  },
+  completions: {
+    summary: "prints a completion script for bash, zsh or fish",
+    load: () => import("./completions.ts"),
+  },
+};

@@ -1,0 +1,33 @@
+/** Why a run stopped before its end: the reason of an aborted signal. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+  /** 128 plus the signal's number, as shells report it. */
+  readonly status: number;
+
+  constructor(signal: Deno.Signal) {
+    super(`Stopped by ${signal}`);
+    this.status = statuses[signal] ?? 1;
+  }
+}
+
+const statuses: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 };
+
+/**
+ * A signal that the first Ctrl-C aborts, so that a run can finish its step and keep its results;
+ * the second Ctrl-C ends the process at once. SIGTERM is the first Ctrl-C of schedulers.
+ */
+export function interruptible(notify: (message: string) => void): AbortSignal {
+  const controller = new AbortController();
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT", "SIGBREAK"]
+    : ["SIGINT", "SIGTERM"];
+  for (const name of signals) {
+    Deno.addSignalListener(name, () => {
+      const reason = new Interrupted(name);
+      if (controller.signal.aborted) Deno.exit(reason.status);
+      notify("Stopping after this step; Ctrl-C again stops at once");
+      controller.abort(reason);
+    });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,62 @@
+import process from "node:process";
+import cliProgress from "cli-progress";
+import type { Io } from "./_io.ts";
+
+/** A progress bar on stderr where that is a terminal; nothing elsewhere. */
+export interface Progress {
+  /** @param note stands behind the counts, such as `loss 0.02`. */
+  update(done: number, note?: string): void;
+  /** Prints a line above the bar. */
+  log(text: string): void;
+  stop(): void;
+}
+
+const CLEAR_LINE = new TextEncoder().encode("\r\x1b[2K");
+
+/** Time as `1:02:03` or `2:03`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${hours > 0 ? `${hours}:${two(minutes)}` : minutes}:${two(whole % 60)}`;
+}
+
+/**
+ * A bar over `total` units of work.
+ *
+ * @param unit is what is counted, such as `step`.
+ */
+export function progressBar(io: Io, total: number, unit: string): Progress {
+  if (!io.progress) return { update: () => {}, log: io.log, stop: () => {} };
+  let first: { done: number; at: number } | undefined;
+  const bar = new cliProgress.SingleBar({
+    stream: process.stderr,
+    format: `{bar} ${unit} {value} of {total}{left}{note}`,
+    barsize: 24,
+    barCompleteChar: "━",
+    barIncompleteChar: "┄",
+    hideCursor: true,
+    clearOnComplete: true,
+    gracefulExit: false, // Ctrl-C is ours
+    fps: 8,
+  });
+  bar.start(total, 0, { note: "", left: "" });
+  let running = true;
+  return {
+    update(done, note = "") {
+      const now = performance.now();
+      first ??= { done, at: now };
+      const pace = (now - first.at) / 1000 / Math.max(1, done - first.done);
+      const left = done > first.done ? `, ${clock(pace * (total - done))} left` : "";
+      bar.update(done, { left, note: note === "" ? "" : `, ${note}` });
+    },
+    log(text) {
+      if (running) Deno.stderr.writeSync(CLEAR_LINE);
+      io.log(text);
+    },
+    stop() {
+      if (running) bar.stop();
+      running = false;
+    },
+  };
+}

@@ -1,0 +1,184 @@
+/** What `train` and `train-classifier` share: their flags, the engine, the progress bar. */
+import { ensureDir, exists } from "@std/fs";
+import { BETA_SCHEDULES } from "../schedules/mod.ts";
+import type { Hooks, LogLine, RunOptions } from "../training/train.ts";
+import { statePath } from "../training/train.ts";
+import { type Flags, UsageError, type Values } from "./_command.ts";
+import type { Io } from "./_io.ts";
+import { progressBar } from "./_progress.ts";
+
+/** The defaults in which the two commands differ. */
+export interface TrainingDefaults {
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly rate: number;
+  readonly folder: string;
+}
+
+/** The flags of both commands. */
+export function trainingFlags({ steps, batchSize, rate, folder }: TrainingDefaults) {
+  return {
+    data: {
+      type: "string",
+      default: "mnist",
+      value: "DATA",
+      complete: "folder",
+      help: "mnist, fashion, an IDX or npz file, or a folder with one sub-folder a class",
+    },
+    size: { type: "integer", min: 4, help: "edge of the images in pixels; the data's own without" },
+    out: {
+      type: "string",
+      alias: "o",
+      default: folder,
+      value: "FOLDER",
+      complete: "folder",
+      help: "where the model, its checkpoints and its log go",
+    },
+    resume: { type: "flag", help: "continue the run in --out, with the options it began with" },
+    engine: {
+      type: "string",
+      default: "auto",
+      choices: ["auto", "tensorflow", "cpu"],
+      help: "what computes; tensorflow is set up by deno task native",
+    },
+    seed: { type: "integer", default: 0, min: 0, help: "of start weights, order and noise" },
+    steps: { type: "integer", default: steps, min: 1, help: "steps of the whole run" },
+    "batch-size": { type: "integer", default: batchSize, min: 1, help: "images a step" },
+    lr: { type: "number", default: rate, min: 0, help: "learning rate", group: "Optimizer" },
+    warmup: {
+      type: "integer",
+      default: 200,
+      min: 0,
+      help: "steps over which the learning rate rises",
+      group: "Optimizer",
+    },
+    "lr-decay": {
+      type: "string",
+      default: "cosine",
+      choices: ["constant", "linear", "cosine"],
+      help: "how it falls afterwards, to zero at the last step",
+      group: "Optimizer",
+    },
+    "weight-decay": { type: "number", default: 0, min: 0, help: "of AdamW", group: "Optimizer" },
+    clip: {
+      type: "number",
+      default: 1,
+      min: 0.001,
+      help: "largest norm of the gradient",
+      group: "Optimizer",
+    },
+    ema: {
+      type: "number",
+      default: 0.999,
+      min: 0,
+      max: 0.99999,
+      help: "decay of the moving average of weights, which is what is saved",
+      group: "Optimizer",
+    },
+    schedule: {
+      type: "string",
+      default: "squaredcos_cap_v2",
+      choices: Object.keys(BETA_SCHEDULES) as (keyof typeof BETA_SCHEDULES)[],
+      help: "noise schedule; squaredcos_cap_v2 is cosine",
+      group: "Objective",
+    },
+    timesteps: { type: "integer", default: 1000, min: 2, help: "noise levels", group: "Objective" },
+    "save-every": { type: "integer", default: 500, min: 1, help: "steps between checkpoints" },
+    "log-every": { type: "integer", default: 50, min: 1, help: "steps between lines of the log" },
+  } as const satisfies Flags;
+}
+
+type TrainingValues = Values<ReturnType<typeof trainingFlags>>;
+
+/**
+ * Makes an engine current that computes gradients.
+ *
+ * @returns What it is, for people.
+ * @throws {Error} Where it is not there.
+ */
+export async function trainingEngine(name: TrainingValues["engine"]): Promise<string> {
+  if (name === "cpu") {
+    const tf = await import("tfjs");
+    await tf.setBackend("cpu");
+    return "plain JavaScript, which is slow";
+  }
+  const { loadTensorflow } = await import("../engines/tensorflow.ts");
+  const { version, gpu } = await loadTensorflow();
+  return `libtensorflow ${version} on the ${gpu ? "GPU" : "CPU"}`;
+}
+
+/** A list of counts such as `32,64,64`. */
+export function widthsOf(flag: string, text: string): number[] {
+  const widths = text.split(",").map(Number);
+  if (widths.every((width) => Number.isSafeInteger(width) && width >= 1)) return widths;
+  throw new UsageError(`Cannot use --${flag} ${text}: it must be integers such as 32,64,64`);
+}
+
+/** Runs a training with its progress bar and its messages; resolves to the exit status. */
+export async function trainingRun(
+  flags: TrainingValues,
+  io: Io,
+  train: (options: RunOptions, hooks: Hooks) => Promise<number>,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const { out: folder, resume, steps } = flags;
+  const there = await exists(statePath(folder));
+  if (resume && !there) {
+    throw new UsageError(`Cannot resume: ${folder} holds no run; leave --resume out to start one`);
+  }
+  if (!resume && there) {
+    throw new UsageError(
+      `Cannot start a run in ${folder}: it holds one already; continue it with --resume, or choose another --out`,
+    );
+  }
+  await ensureDir(folder);
+  const optimizer = {
+    steps,
+    learningRate: flags.lr,
+    warmup: flags.warmup,
+    decay: flags["lr-decay"],
+    beta1: 0.9,
+    beta2: 0.99,
+    weightDecay: flags["weight-decay"],
+    clip: flags.clip,
+    ema: flags.ema,
+  };
+  const bar = progressBar(io, steps, "step");
+  const tell = (line: LogLine) => {
+    const { step, loss, norm, rate, seconds, ...extra } = line;
+    const more = Object.entries(extra).map(([name, value]) => `, ${name} ${value}`).join("");
+    bar.log(
+      `step ${step} of ${steps}: loss ${loss}, gradient ${norm}, rate ${rate}, ${seconds} s${more}`,
+    );
+  };
+  try {
+    const made = await train({
+      folder,
+      seed: flags.seed,
+      resume,
+      settings: {
+        ...settings,
+        seed: flags.seed,
+        batchSize: flags["batch-size"],
+        size: flags.size ?? null,
+        optimizer,
+      },
+      optimizer,
+      logEvery: flags["log-every"],
+      saveEvery: flags["save-every"],
+      signal: io.signal,
+    }, {
+      onStep: (step, loss) => bar.update(step, `loss ${loss.toFixed(4)}`),
+      onLog: tell,
+    });
+    bar.stop();
+    if (io.signal.aborted) {
+      io.log(`Stopped after step ${made}; all of it is saved. Continue with --resume`);
+      throw io.signal.reason;
+    }
+    io.log(`Trained ${made} steps; the model is in ${folder}`);
+    return 0;
+  } finally {
+    bar.stop();
+  }
+}

@@ -1,0 +1,145 @@
+import { fromFileUrl, join } from "@std/path";
+import type { Option, Options } from "../plugin.ts";
+import { nearest } from "../plugins/nearest.ts";
+import { alternatives, describeOption, interval } from "../plugins/options.ts";
+import { command, UsageError } from "./_command.ts";
+import { type Row, table } from "./_help.ts";
+
+interface Item {
+  readonly name: string;
+  readonly summary: string;
+  readonly paper?: string;
+  readonly options?: Options;
+  readonly [more: string]: unknown;
+}
+
+/** What can be listed, each with the way to find it. */
+const sections: Readonly<Record<string, () => Promise<readonly Item[]>>> = {
+  samplers: async () => plugins((await import("../samplers/mod.ts")).samplers),
+  guidances: async () => plugins((await import("../guidance/mod.ts")).guidances, interval),
+  schedules: async () =>
+    Object.keys((await import("../schedules/mod.ts")).BETA_SCHEDULES)
+      .map((name) => ({ name, summary: schedules[name] ?? "" })),
+  spacings: async () =>
+    (await import("../schedules/mod.ts")).SPACINGS
+      .map((name) => ({ name, summary: spacings[name] ?? "" })),
+  engines: () =>
+    Promise.resolve(Object.entries(engines).map(([name, summary]) => ({ name, summary }))),
+  models,
+};
+
+const schedules: Readonly<Record<string, string>> = {
+  linear: "betas in equal steps (DDPM)",
+  scaled_linear: "square roots of betas in equal steps (latent diffusion)",
+  squaredcos_cap_v2: "squared cosine, the cosine schedule of Improved DDPM",
+  sigmoid: "betas along a sigmoid (GeoDiff)",
+};
+
+const spacings: Readonly<Record<string, string>> = {
+  leading: "0, s, 2s, ...: never the noisiest timestep",
+  linspace: "from the first timestep to the last, both included",
+  trailing: "from the noisiest timestep down: right for few steps",
+};
+
+const engines: Readonly<Record<string, string>> = {
+  auto: "the fastest that is there",
+  onnx: "the network traced into ONNX, run by ONNX Runtime",
+  tensorflow: "libtensorflow through tfjs-node, after deno task native",
+  cpu: "plain tfjs, slow: the reference",
+};
+
+/** `denoise list`: everything that has a name. */
+export default command({
+  name: "list",
+  summary: "lists samplers, guidances, schedules, engines and models",
+  usage: "[WHAT]",
+  description: `Lists what there is, with its options. WHAT is ${
+    alternatives(Object.keys(sections))
+  }; without it, all are listed.`,
+  examples: [
+    ["list samplers", "the samplers and their options"],
+    ["list --json | jq -r '.guidances[].name'", "for programs"],
+  ],
+  flags: { json: { type: "flag", help: "print one JSON object" } },
+  async run({ flags, positional: [what], io }) {
+    const wanted = what === undefined ? Object.keys(sections) : [find(what)];
+    const found: Record<string, readonly Item[]> = {};
+    for (const name of wanted) found[name] = await sections[name]?.() ?? [];
+    if (flags.json) {
+      await io.write(JSON.stringify(found, null, 2));
+      return 0;
+    }
+    const { bold } = io.outStyle;
+    const texts = Object.entries(found).map(([title, items]) =>
+      `${bold(`${title.charAt(0).toUpperCase()}${title.slice(1)}:`)}\n${
+        items.length === 0 ? "  none" : table(items.flatMap(rows))
+      }`
+    );
+    await io.write(texts.join("\n\n"));
+    return 0;
+  },
+});
+
+function find(what: string): string {
+  const plural = Object.hasOwn(sections, what) ? what : `${what}s`;
+  if (Object.hasOwn(sections, plural)) return plural;
+  const near = nearest(what, Object.keys(sections));
+  throw new UsageError(
+    `Cannot list "${what}": ${
+      near ? `did you mean ${near}?` : `there are ${Object.keys(sections).join(", ")}`
+    }`,
+  );
+}
+
+function rows({ name, summary, paper, options = {} }: Item): Row[] {
+  const about = paper ? `${summary} (${paper})` : summary;
+  const more = Object.entries(options).map(([key, option]): Row => {
+    const { name, help } = describeOption(key, option);
+    return [`  ${name}`, help];
+  });
+  return [[name, about], ...more];
+}
+
+type Loaders = Readonly<
+  Record<string, () => Promise<{ readonly default: { summary: string; paper: string } }>>
+>;
+
+async function plugins(loaders: Loaders, host: Options = {}): Promise<Item[]> {
+  const modules = Object.entries(loaders).map(async ([name, load]) => {
+    const plugin: { summary: string; paper: string; options?: Readonly<Record<string, Option>> } =
+      (await load()).default;
+    return {
+      name,
+      summary: plugin.summary,
+      paper: plugin.paper,
+      options: { ...plugin.options, ...host },
+    };
+  });
+  return await Promise.all(modules);
+}
+
+/** The bundled models: the folders of `weights/` that hold a `model_index.json`. */
+async function models(): Promise<Item[]> {
+  const folder = new URL("../weights/", import.meta.url);
+  if (folder.protocol !== "file:") return [];
+  const found: Item[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory) continue;
+    const path = join(fromFileUrl(folder), name);
+    const config = await readConfig(join(path, "unet", "config.json"));
+    const { sample_size: size, in_channels: channels, num_class_embeds: classes } = config ?? {};
+    if (config === undefined) continue;
+    const labels = classes ? `, ${classes} class embeddings` : "";
+    found.push({ name, summary: `${size}x${size}x${channels}${labels}`, path });
+  }
+  return found.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+async function readConfig(path: string): Promise<Record<string, unknown> | undefined> {
+  try {
+    return JSON.parse(await Deno.readTextFile(path));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+/**
+ * The default engine: a network is traced once for each shape of its inputs into an ONNX graph,
+ * which ONNX Runtime computes in a thread of its own.
+ *
+ * @module
+ */
+import * as tf from "tfjs";
+import type { Weights } from "../models/weights.ts";
+import type { Compiled, Computation, Engine } from "./engine.ts";
+import type { Numbers, Parcel } from "./onnx/messages.ts";
+import { packModel } from "./onnx/package.ts";
+import { checkpointEdges } from "./onnx/parameters.ts";
+import { encodeModel } from "./onnx/protobuf.ts";
+import { type Runtime, type Session, startRuntime } from "./onnx/session.ts";
+import { type InputForm, inputName, traceComputation } from "./onnx/trace.ts";
+
+export { shapesOf } from "./onnx/shapes.ts";
+export type { InputForm } from "./onnx/trace.ts";
+
+const SESSIONS = 4; // kept open for each computation: a full batch, a last batch, each with guidance
+
+/** Options of {@linkcode onnxEngine}. */
+export interface OnnxOptions {
+  /** Threads that compute; all cores by default. */
+  readonly threads?: number;
+}
+
+/**
+ * Starts ONNX Runtime.
+ *
+ * @throws {Error} Where it cannot be loaded, as without `--allow-ffi`
+ */
+export async function onnxEngine(options: OnnxOptions = {}): Promise<Engine> {
+  const threads = options.threads ?? navigator.hardwareConcurrency;
+  await tf.ready();
+  const runtime = await startRuntime().catch((error: Error) => {
+    throw new Error(`Cannot use engine "onnx": ${error.message}`, { cause: error });
+  });
+  return {
+    name: "onnx",
+    description: `ONNX Runtime ${runtime.version} on the CPU, ${threads} ${
+      threads === 1 ? "thread" : "threads"
+    }`,
+    compile: (computation, weights) => compile(runtime, threads, computation, weights),
+    dispose: () => Promise.resolve(runtime.stop()),
+  };
+}
+
+/**
+ * A computation as a whole ONNX model with its weights inside, for other programs.
+ *
+ * @param inputs The shape of each input; `{ shape, dtype }` where it is not float32
+ */
+export function trace(
+  computation: Computation,
+  weights: Weights,
+  inputs: readonly InputForm[],
+): Uint8Array<ArrayBuffer> {
+  return encodeModel(traceComputation(computation, checkpointEdges(weights, false), inputs).model);
+}
+
+function compile(
+  runtime: Runtime,
+  threads: number,
+  computation: Computation,
+  weights: Weights,
+): Compiled {
+  const sessions = new Map<string, Promise<Session>>(); // by the inputs' forms, oldest use first
+  const prepare = (forms: readonly InputForm[]): Promise<Session> => {
+    const { model } = traceComputation(computation, checkpointEdges(weights, true), forms);
+    return runtime.open(packModel(model), threads);
+  };
+  const sessionFor = (inputs: readonly tf.Tensor[]): Promise<Session> => {
+    const key = inputs.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ");
+    const session = sessions.get(key) ?? prepare(inputs.map(formOf));
+    sessions.delete(key);
+    sessions.set(key, session);
+    session.catch(() => sessions.delete(key));
+    for (const [oldest, session] of sessions) {
+      if (sessions.size <= SESSIONS) break;
+      sessions.delete(oldest);
+      session.then((session) => session.close());
+    }
+    return session;
+  };
+  return async (...inputs) => {
+    const parcels = Promise.all(inputs.map(pack)); // read before anything else can dispose them
+    const session = await sessionFor(inputs);
+    return (await session.run(await parcels)).map(({ data, dims, type }) =>
+      tf.tensor(data, [...dims], type)
+    );
+  };
+}
+
+function typeOf(tensor: tf.Tensor): "float32" | "int32" | "bool" {
+  const { dtype } = tensor;
+  if (dtype === "float32" || dtype === "int32" || dtype === "bool") return dtype;
+  throw new TypeError(`Cannot compute with a tensor of type ${dtype}`);
+}
+
+function formOf(tensor: tf.Tensor): InputForm {
+  return { shape: tensor.shape, dtype: typeOf(tensor) };
+}
+
+/** A tensor's numbers in a buffer that may be given away. */
+async function pack(tensor: tf.Tensor, index: number): Promise<Parcel> {
+  const type = typeOf(tensor);
+  const values = await tensor.data();
+  const data: Numbers = type === "float32"
+    ? Float32Array.from(values)
+    : type === "int32"
+    ? Int32Array.from(values)
+    : Uint8Array.from(values);
+  return { name: inputName(index), type, dims: tensor.shape, data };
+}

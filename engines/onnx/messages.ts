@@ -1,0 +1,49 @@
+/**
+ * What the host and the worker that runs ONNX Runtime say to each other.
+ *
+ * @module
+ */
+
+/** Numbers of a tensor on their way. */
+export type Numbers = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+
+/** A tensor on its way. */
+export interface Parcel {
+  readonly name: string;
+  readonly type: "float32" | "int32" | "bool";
+  readonly dims: readonly number[];
+  readonly data: Numbers;
+}
+
+/** Bytes of initializers under the name by which the model points at them. */
+export interface Blob {
+  readonly path: string;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** What is asked of the worker. */
+export type Task =
+  | {
+    readonly kind: "open";
+    readonly session: number;
+    readonly model: Uint8Array<ArrayBuffer>;
+    readonly folder: string;
+    readonly blobs: readonly Blob[];
+    readonly threads: number;
+  }
+  | { readonly kind: "run"; readonly session: number; readonly inputs: readonly Parcel[] }
+  | { readonly kind: "close"; readonly session: number };
+
+/** A task with the number by which its answer is known. */
+export interface Request {
+  readonly id: number;
+  readonly task: Task;
+}
+
+/** An answer; `id` is -1 for the first, which says whether ONNX Runtime was loaded. */
+export interface Reply {
+  readonly id: number;
+  readonly error?: string;
+  readonly version?: string;
+  readonly outputs?: readonly Parcel[];
+}

@@ -1,0 +1,89 @@
+/**
+ * The host's side of the worker that runs ONNX Runtime.
+ *
+ * @module
+ */
+import type { Blob, Parcel, Reply, Request, Task } from "./messages.ts";
+
+/** A model, ready to be opened. */
+export interface Package {
+  readonly model: Uint8Array<ArrayBuffer>;
+  /** The folder that the model's external files are in, or nothing. */
+  readonly folder: string;
+  readonly blobs: readonly Blob[];
+}
+
+/** A model that ONNX Runtime has opened. */
+export interface Session {
+  /** Computes; takes over the buffers of its inputs. */
+  run(inputs: readonly Parcel[]): Promise<readonly Parcel[]>;
+  close(): Promise<void>;
+}
+
+/** ONNX Runtime in its own thread. */
+export interface Runtime {
+  readonly version: string;
+  open(model: Package, threads: number): Promise<Session>;
+  stop(): void;
+}
+
+interface Waiting {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Starts the worker and waits until it has loaded ONNX Runtime. */
+export async function startRuntime(): Promise<Runtime> {
+  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+  const waiting = new Map<number, Waiting>();
+  let tasks = 0;
+  let sessions = 0;
+  const expect = (id: number): Promise<Reply> =>
+    new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
+  const stop = (reason: string) => {
+    worker.terminate();
+    for (const { reject } of waiting.values()) reject(new Error(reason));
+    waiting.clear();
+  };
+  worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+    const { resolve, reject } = waiting.get(data.id) ?? {};
+    waiting.delete(data.id);
+    if (data.error === undefined) resolve?.(data);
+    else reject?.(new Error(data.error));
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    stop(event.message);
+  };
+  const ask = (task: Task, transfer: readonly Transferable[]): Promise<Reply> => {
+    const request: Request = { id: tasks++, task };
+    const reply = expect(request.id);
+    worker.postMessage(request, [...transfer]);
+    return reply;
+  };
+  let version: string;
+  try {
+    version = (await expect(-1)).version ?? "";
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  }
+  return {
+    version,
+    async open({ model, folder, blobs }, threads) {
+      const session = sessions++;
+      const transfer = [model.buffer, ...blobs.map(({ data }) => data.buffer)];
+      await ask({ kind: "open", session, model, folder, blobs, threads }, transfer);
+      return {
+        async run(inputs) {
+          const buffers = inputs.map(({ data }) => data.buffer);
+          return (await ask({ kind: "run", session, inputs }, buffers)).outputs ?? [];
+        },
+        async close() {
+          await ask({ kind: "close", session }, []);
+        },
+      };
+    },
+    stop: () => stop("ONNX Runtime was stopped"),
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * ONNX Runtime in a thread of its own: `session.run` blocks the thread that calls it.
+ *
+ * @module
+ */
+/// <reference no-default-lib="true" />
+/// <reference lib="deno.worker" />
+import type { InferenceSession } from "onnxruntime-node";
+import type { Parcel, Reply, Request, Task } from "./messages.ts";
+
+type Runtime = typeof import("onnxruntime-node");
+
+const ERRORS_ONLY = 3; // logSeverityLevel
+
+const sessions = new Map<number, InferenceSession>();
+
+function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptions {
+  const session = { model_external_initializers_file_folder_path: task.folder };
+  return {
+    executionProviders: ["cpu"],
+    executionMode: "sequential",
+    graphOptimizationLevel: "all",
+    intraOpNumThreads: task.threads,
+    enableCpuMemArena: true,
+    logSeverityLevel: ERRORS_ONLY,
+    ...task.blobs.length > 0 ? { externalData: [...task.blobs] } : {},
+    ...task.folder !== "" ? { extra: { session } } : {},
+  };
+}
+
+/** A result in a buffer of its own, as it is transferred. */
+function parcel(name: string, value: InferenceSession.OnnxValueMapType[string]): Parcel {
+  const { type, dims, data } = value;
+  if (type === "float32" && data instanceof Float32Array) {
+    return { name, type, dims, data: new Float32Array(data) };
+  }
+  if (type === "int32" && data instanceof Int32Array) {
+    return { name, type, dims, data: new Int32Array(data) };
+  }
+  if (type === "bool" && data instanceof Uint8Array) {
+    return { name, type, dims, data: new Uint8Array(data) };
+  }
+  throw new Error(`Cannot return ${name}: its type is ${type}`);
+}
+
+async function run(runtime: Runtime, number: number, inputs: readonly Parcel[]): Promise<Parcel[]> {
+  const session = sessions.get(number);
+  if (session === undefined) throw new Error(`Cannot run session ${number}: it is not open`);
+  const feeds: Record<string, InstanceType<Runtime["Tensor"]>> = {};
+  for (const { name, type, dims, data } of inputs) {
+    feeds[name] = new runtime.Tensor(type, data, dims);
+  }
+  const results = await session.run(feeds);
+  return session.outputNames.map((name) => {
+    const value = results[name];
+    if (value === undefined) throw new Error(`Cannot find ${name} among the results`);
+    return parcel(name, value);
+  });
+}
+
+async function perform(runtime: Runtime, { id, task }: Request): Promise<Reply> {
+  if (task.kind === "run") return { id, outputs: await run(runtime, task.session, task.inputs) };
+  if (task.kind === "open") {
+    const session = await runtime.InferenceSession.create(task.model, optionsOf(task));
+    sessions.set(task.session, session);
+  } else {
+    await sessions.get(task.session)?.release();
+    sessions.delete(task.session);
+  }
+  return { id };
+}
+
+function answer(reply: Reply): void {
+  self.postMessage(reply, (reply.outputs ?? []).map(({ data }) => data.buffer));
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+try {
+  const runtime = await import("onnxruntime-node");
+  let last = Promise.resolve(); // tasks are done one after another, in the order of their arrival
+  self.onmessage = ({ data }: MessageEvent<Request>) => {
+    last = last.then(async () => {
+      try {
+        answer(await perform(runtime, data));
+      } catch (error) {
+        answer({ id: data.id, error: textOf(error) });
+      }
+    });
+  };
+  answer({ id: -1, version: runtime.env.versions.node ?? runtime.env.versions.common });
+} catch (error) {
+  const reason = error instanceof Deno.errors.NotCapable
+    ? "native code needs --allow-ffi"
+    : textOf(error);
+  answer({ id: -1, error: reason });
+}

@@ -1,0 +1,235 @@
+/**
+ * Building blocks of the networks, in plain tfjs operations. Feature maps are `[batch, height,
+ * width, channel]`; new parameters start as PyTorch's do.
+ *
+ * @module
+ */
+import * as tf from "tfjs";
+import type { Init, Scope } from "./scope.ts";
+
+/** Uniform in ±1/√fan_in: what PyTorch's convolutions and linear layers start with. */
+function startOf(fanIn: number, zero: boolean): Init {
+  return zero ? { constant: 0 } : { uniform: 1 / Math.sqrt(fanIn) };
+}
+
+/** Options of {@linkcode conv}. */
+export interface ConvOptions {
+  /** Edge of the square filter; 3 by default. */
+  readonly kernel?: number;
+  /** 1 by default. */
+  readonly stride?: 1 | 2;
+  /** Rows and columns of zeros: one number, or [before, after]; half the filter by default. */
+  readonly padding?: number | readonly [number, number];
+  /** Starts at zero, so that a residual branch begins as the identity. */
+  readonly zero?: boolean;
+}
+
+/** A 2-D convolution with bias: `weight` [out, in, k, k] and `bias` [out]. */
+export function conv(scope: Scope, x: tf.Tensor4D, out: number, options: ConvOptions = {}) {
+  const { kernel = 3, stride = 1, padding = kernel >> 1, zero = false } = options;
+  const channels = x.shape[3];
+  const start = startOf(channels * kernel * kernel, zero);
+  const filter = scope.parameter("weight", [kernel, kernel, channels, out], "filter", start);
+  const bias = scope.parameter("bias", [out], "same", start);
+  const [before, after] = typeof padding === "number" ? [padding, padding] : padding;
+  // "same" pads evenly at stride 1 and only after an even edge at stride 2. Other paddings are an
+  // operation of their own, as libtensorflow's gradients know no explicit ones.
+  const even = (x.shape[1] | x.shape[2]) % 2 === 0;
+  const same = before + after === kernel - stride &&
+    (stride === 1 ? before === after : even && before === 0);
+  const padded = same || before + after === 0
+    ? x
+    : tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]]);
+  const y = tf.conv2d(padded, filter as tf.Tensor4D, stride, same ? "same" : "valid");
+  return tf.add(y, bias) as tf.Tensor4D;
+}
+
+/** Options of {@linkcode linear}. */
+export interface LinearOptions {
+  /** Starts at zero, so that a residual branch begins as the identity. */
+  readonly zero?: boolean;
+  /** Stored as a 1-D convolution of width 1: `weight` [out, in, 1]. */
+  readonly pointwise?: boolean;
+}
+
+/** A linear layer on the last axis: `weight` [out, in] and `bias` [out]. */
+export function linear<T extends tf.Tensor>(
+  scope: Scope,
+  x: T,
+  out: number,
+  { zero = false, pointwise = false }: LinearOptions = {},
+): T {
+  const size = x.shape[x.rank - 1] ?? 0;
+  const start = startOf(size, zero);
+  const weight = pointwise
+    ? tf.reshape(scope.parameter("weight", [1, size, out], "pointwise", start), [size, out])
+    : scope.parameter("weight", [size, out], "matrix", start);
+  const bias = scope.parameter("bias", [out], "same", start);
+  const rows = tf.reshape(x, [-1, size]) as tf.Tensor2D;
+  const y = tf.add(tf.matMul(rows, weight as tf.Tensor2D), bias);
+  return tf.reshape(y, [...x.shape.slice(0, -1), out]) as T;
+}
+
+/** A table of vectors: row `index` of `weight` [rows, size], for `index` [batch] int32. */
+export function embedding(scope: Scope, index: tf.Tensor1D, rows: number, size: number) {
+  const table = scope.parameter("weight", [rows, size], "same", { normal: 1 });
+  // A product with one-hot rows: its gradient is a product too, on every engine.
+  return tf.matMul(tf.oneHot(index, rows).toFloat(), table as tf.Tensor2D) as tf.Tensor2D;
+}
+
+/**
+ * Group normalisation (Wu and He 2018) with `weight` [C] and `bias` [C], on `[B, H, W, C]` or
+ * `[B, N, C]`. Written as one multiply-add per element over statistics of [B, C], with a gradient
+ * in closed form: both are a third faster than the textbook form.
+ */
+export function groupNorm<T extends tf.Tensor>(scope: Scope, x: T, groups: number, eps: number): T {
+  const channels = x.shape[x.rank - 1] ?? 0;
+  if (channels % groups !== 0) {
+    throw new RangeError(
+      `Cannot normalise ${channels} channels in ${groups} groups: the number of groups must divide the channels`,
+    );
+  }
+  const gamma = scope.parameter("weight", [channels], "same", { constant: 1 });
+  const beta = scope.parameter("bias", [channels], "same", { constant: 0 });
+  return normalise(groups, eps)(x, gamma, beta) as T;
+}
+
+function normalise(groups: number, eps: number) {
+  return tf.customGrad((...args) => {
+    const [x, gamma, beta, save] = args as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
+    const batch = x.shape[0] ?? 1;
+    const channels = x.shape[x.rank - 1] ?? 1;
+    const size = channels / groups;
+    const axes = x.shape.map((_, axis) => axis).slice(1, -1);
+    const wide = [batch, ...axes.map(() => 1), channels]; // broadcasts over the positions
+    const perGroup = (perChannel: tf.Tensor) => tf.reshape(perChannel, [batch, groups, size]);
+    const gammas = tf.reshape(gamma, [1, groups, size]);
+    const mean = tf.mean(perGroup(tf.mean(x, axes)), 2, true); // [B, G, 1]
+    const square = tf.mean(perGroup(tf.mean(tf.mul(x, x), axes)), 2, true);
+    const variance = tf.relu(tf.sub(square, tf.mul(mean, mean)));
+    const inverse = tf.rsqrt(tf.add(variance, eps)); // 1 / standard deviation
+    const scale = tf.mul(inverse, gammas); // [B, G, C/G]
+    const shift = tf.sub(tf.reshape(beta, [1, groups, size]), tf.mul(mean, scale));
+    const value = tf.add(tf.mul(x, tf.reshape(scale, wide)), tf.reshape(shift, wide));
+    save([x, gamma, mean, inverse]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
+      const [x, gamma, mean, inverse] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+      const gammas = tf.reshape(gamma, [1, groups, size]);
+      const count = x.size / batch / groups;
+      const sum = perGroup(tf.sum(dy, axes)); // [B, G, C/G]
+      const moment = tf.mul(
+        inverse,
+        tf.sub(perGroup(tf.sum(tf.mul(dy, x), axes)), tf.mul(mean, sum)),
+      );
+      const first = tf.div(tf.sum(tf.mul(gammas, sum), 2, true), count); // [B, G, 1]
+      const second = tf.div(tf.sum(tf.mul(gammas, moment), 2, true), count);
+      const slope = tf.neg(tf.mul(tf.mul(inverse, inverse), second));
+      const offset = tf.neg(tf.add(tf.mul(inverse, first), tf.mul(slope, mean)));
+      const spread = (perGroup: tf.Tensor) =>
+        // [B, G, 1] to every channel and position
+        tf.reshape(tf.tile(perGroup, [1, 1, size]), wide);
+      const own = tf.mul(dy, tf.reshape(tf.mul(inverse, gammas), wide));
+      return [
+        tf.add(own, tf.add(tf.mul(x, spread(slope)), spread(offset))),
+        tf.reshape(tf.sum(moment, 0), [channels]),
+        tf.reshape(tf.sum(sum, 0), [channels]),
+      ];
+    };
+    return { value, gradFunc };
+  }) as (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) => tf.Tensor;
+}
+
+/** `x * sigmoid(x)` (Hendrycks and Gimpel 2016; Ramachandran et al. 2017). */
+export function silu<T extends tf.Tensor>(x: T): T {
+  return swish(x) as T;
+}
+
+const swish = tf.customGrad((...args) => {
+  const [x, save] = args as [tf.Tensor, tf.GradSaveFunc];
+  const gate = tf.sigmoid(x);
+  const value = tf.mul(x, gate);
+  save([gate, value]);
+  return {
+    value,
+    // d(x s) = s + x s (1 - s) = s + y (1 - s) = y + s (1 - y)
+    gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+      const [gate, value] = saved as [tf.Tensor, tf.Tensor];
+      return tf.mul(dy, tf.add(value, tf.mul(gate, tf.sub(1, value))));
+    },
+  };
+}) as (x: tf.Tensor) => tf.Tensor;
+
+/** Doubles height and width by repeating pixels. */
+export function upsample(x: tf.Tensor4D): tf.Tensor4D {
+  return repeat(x) as tf.Tensor4D;
+}
+
+// The gradient in closed form: tfjs' own kernel is wrong on its `cpu` backend for batches over 1.
+const repeat = tf.customGrad((...args) => {
+  const [x] = args as [tf.Tensor4D];
+  const [batch, height, width, channels] = x.shape;
+  return {
+    value: tf.image.resizeNearestNeighbor(x, [height * 2, width * 2]),
+    gradFunc: (dy: tf.Tensor) =>
+      tf.reshape(
+        tf.sum(tf.reshape(dy, [batch * height, 2, width, 2 * channels]), 1),
+        [batch, height, width, 2, channels],
+      ).sum(3),
+  };
+}) as (x: tf.Tensor) => tf.Tensor;
+
+/** Halves height and width by averaging pixels in squares of two. */
+export function downsample(x: tf.Tensor4D): tf.Tensor4D {
+  return tf.avgPool(x, 2, 2, "valid");
+}
+
+/**
+ * Scaled dot-product attention (Vaswani et al. 2017, equation 1) over heads: query, key and value
+ * are `[batch, tokens, heads * size]`, and so is the answer.
+ */
+export function attention(
+  query: tf.Tensor3D,
+  key: tf.Tensor3D,
+  value: tf.Tensor3D,
+  heads: number,
+): tf.Tensor3D {
+  const [batch, tokens, channels] = query.shape;
+  const size = channels / heads;
+  const split = (x: tf.Tensor3D): tf.Tensor3D =>
+    // [batch * heads, tokens, size]
+    heads === 1 ? x : tf.reshape(
+      tf.transpose(tf.reshape(x, [batch, -1, heads, size]), [0, 2, 1, 3]),
+      [batch * heads, -1, size],
+    );
+  const scores = tf.mul(tf.matMul(split(query), split(key), false, true), 1 / Math.sqrt(size));
+  const mixed = tf.matMul(tf.softmax(scores) as tf.Tensor3D, split(value)) as tf.Tensor3D;
+  if (heads === 1) return mixed;
+  return tf.reshape(
+    tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]),
+    [batch, tokens, channels],
+  );
+}
+
+/**
+ * Sinusoidal embedding of timesteps t `[batch]` as `[batch, size]` (Vaswani et al. 2017, section
+ * 3.5; DDPM, appendix B).
+ *
+ * @param cosineFirst OpenAI's order of the halves; DDPM's is sine first.
+ * @param shift taken from the number of frequencies before dividing: 1 in DDPM, 0 at OpenAI.
+ */
+export function timestepEmbedding(
+  t: tf.Tensor1D,
+  size: number,
+  cosineFirst: boolean,
+  shift: number,
+): tf.Tensor2D {
+  const half = size >> 1;
+  const rates = Float32Array.from(
+    { length: half },
+    (_, index) => Math.exp(-Math.log(10000) * index / (half - shift)),
+  );
+  const angles = tf.mul(tf.reshape(t, [-1, 1]), tf.tensor2d(rates, [1, half]));
+  const [sine, cosine] = [tf.sin(angles), tf.cos(angles)];
+  const halves = tf.concat(cosineFirst ? [cosine, sine] : [sine, cosine], 1) as tf.Tensor2D;
+  return size % 2 === 0 ? halves : tf.pad(halves, [[0, 0], [0, 1]]);
+}

@@ -1,0 +1,326 @@
+/**
+ * The UNet of DDPM and its descendants, with the configuration keys and tensor names of diffusers'
+ * `UNet2DModel`: what is trained here loads there, and the other way round.
+ *
+ * @module
+ */
+import * as tf from "tfjs";
+import {
+  attention,
+  conv,
+  downsample,
+  embedding,
+  groupNorm,
+  linear,
+  silu,
+  timestepEmbedding,
+  upsample,
+} from "./layers.ts";
+import { checkConfig, type Field, optional } from "./config.ts";
+import type { Scope } from "./scope.ts";
+
+const DOWN_BLOCKS = ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"] as const;
+const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"] as const;
+
+/** A `config.json` of class `UNet2DModel`; {@linkcode unet2dDefaults} fills absent keys. */
+export interface UNet2DConfig {
+  readonly sample_size: number | null;
+  readonly in_channels: number;
+  /** Twice `in_channels` where the variance is learned. */
+  readonly out_channels: number;
+  readonly center_input_sample: boolean;
+  readonly time_embedding_type: "positional" | "fourier" | "learned";
+  readonly time_embedding_dim: number | null;
+  readonly freq_shift: number;
+  readonly flip_sin_to_cos: boolean;
+  readonly down_block_types: readonly (typeof DOWN_BLOCKS)[number][];
+  readonly mid_block_type: "UNetMidBlock2D" | null;
+  readonly up_block_types: readonly (typeof UP_BLOCKS)[number][];
+  readonly block_out_channels: readonly number[];
+  readonly layers_per_block: number;
+  readonly mid_block_scale_factor: number;
+  readonly downsample_padding: number;
+  readonly downsample_type: "conv" | "resnet" | null;
+  readonly upsample_type: "conv" | "resnet" | null;
+  readonly dropout: number;
+  readonly act_fn: "silu" | "swish";
+  /** Channels of one head; null is one head over all channels. */
+  readonly attention_head_dim: number | null;
+  readonly norm_num_groups: number;
+  readonly attn_norm_num_groups: number | null;
+  readonly norm_eps: number;
+  readonly resnet_time_scale_shift: "default" | "scale_shift";
+  readonly add_attention: boolean;
+  readonly class_embed_type: "timestep" | "identity" | null;
+  readonly num_class_embeds: number | null;
+  readonly num_train_timesteps: number | null;
+}
+
+/** What diffusers assumes where a key is absent; an explicit null is another thing. */
+export const unet2dDefaults: UNet2DConfig = {
+  sample_size: null,
+  in_channels: 3,
+  out_channels: 3,
+  center_input_sample: false,
+  time_embedding_type: "positional",
+  time_embedding_dim: null,
+  freq_shift: 0,
+  flip_sin_to_cos: true,
+  down_block_types: ["DownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"],
+  mid_block_type: "UNetMidBlock2D",
+  up_block_types: ["AttnUpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+  block_out_channels: [224, 448, 672, 896],
+  layers_per_block: 2,
+  mid_block_scale_factor: 1,
+  downsample_padding: 1,
+  downsample_type: "conv",
+  upsample_type: "conv",
+  dropout: 0,
+  act_fn: "silu",
+  attention_head_dim: 8,
+  norm_num_groups: 32,
+  attn_norm_num_groups: null,
+  norm_eps: 1e-5,
+  resnet_time_scale_shift: "default",
+  add_attention: true,
+  class_embed_type: null,
+  num_class_embeds: null,
+  num_train_timesteps: null,
+};
+
+const fields: { readonly [K in keyof UNet2DConfig]: Field } = {
+  sample_size: optional("count"),
+  in_channels: "count",
+  out_channels: "count",
+  center_input_sample: "flag",
+  time_embedding_type: ["positional", "fourier", "learned"],
+  time_embedding_dim: optional("count"),
+  freq_shift: "integer",
+  flip_sin_to_cos: "flag",
+  down_block_types: { each: DOWN_BLOCKS },
+  mid_block_type: optional(["UNetMidBlock2D"]),
+  up_block_types: { each: UP_BLOCKS },
+  block_out_channels: { each: "count" },
+  layers_per_block: "count",
+  mid_block_scale_factor: "number",
+  downsample_padding: "integer",
+  downsample_type: optional(["conv", "resnet"]),
+  upsample_type: optional(["conv", "resnet"]),
+  dropout: "number",
+  act_fn: ["silu", "swish"],
+  attention_head_dim: optional("count"),
+  norm_num_groups: "count",
+  attn_norm_num_groups: optional("count"),
+  norm_eps: "number",
+  resnet_time_scale_shift: ["default", "scale_shift"],
+  add_attention: "flag",
+  class_embed_type: optional(["timestep", "identity"]),
+  num_class_embeds: optional("count"),
+  num_train_timesteps: optional("count"),
+};
+
+/**
+ * The checked configuration of a `config.json`.
+ *
+ * @param path names the file in messages.
+ * @throws {TypeError} Where a value is of the wrong kind or the blocks do not fit together.
+ */
+export function parseUNet2DConfig(
+  values: Readonly<Record<string, unknown>>,
+  path: string,
+): UNet2DConfig {
+  const config = checkConfig(values, fields, unet2dDefaults, path);
+  const { block_out_channels: widths, down_block_types: down, up_block_types: up } = config;
+  if (down.length !== widths.length || up.length !== widths.length) {
+    throw new TypeError(
+      `Cannot use "${path}": it has ${widths.length} block_out_channels, ${down.length} down_block_types and ${up.length} up_block_types; their numbers must be equal`,
+    );
+  }
+  const odd = widths.find((width) => width % config.norm_num_groups !== 0);
+  if (odd !== undefined) {
+    throw new TypeError(
+      `Cannot use "${path}": norm_num_groups (${config.norm_num_groups}) does not divide ${odd}, one of block_out_channels`,
+    );
+  }
+  return config;
+}
+
+interface ResnetOptions {
+  readonly resample?: "up" | "down";
+  readonly outputScale?: number;
+}
+
+/** Norm, SiLU, convolution, twice, with the timestep between them, around a shortcut. */
+function resnet(
+  scope: Scope,
+  config: UNet2DConfig,
+  x: tf.Tensor4D,
+  time: tf.Tensor2D, // SiLU of the embedding
+  channels: number,
+  { resample, outputScale = 1 }: ResnetOptions = {},
+): tf.Tensor4D {
+  const { norm_num_groups: groups, norm_eps: eps } = config;
+  const resize = resample === "up" ? upsample : resample === "down" ? downsample : undefined;
+  let h = silu(groupNorm(scope.at("norm1"), x, groups, eps));
+  if (resize) [h, x] = [resize(h), resize(x)];
+  h = conv(scope.at("conv1"), h, channels);
+  const scaleShift = config.resnet_time_scale_shift === "scale_shift";
+  const projected = linear(scope.at("time_emb_proj"), time, scaleShift ? 2 * channels : channels);
+  const wide = tf.reshape(projected, [-1, 1, 1, scaleShift ? 2 * channels : channels]);
+  if (scaleShift) {
+    const [scale, shift] = tf.split(wide, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
+    h = groupNorm(scope.at("norm2"), h, groups, eps);
+    h = tf.add(tf.mul(h, tf.add(scale, 1)), shift);
+  } else {
+    h = groupNorm(scope.at("norm2"), tf.add(h, wide) as tf.Tensor4D, groups, eps);
+  }
+  h = conv(scope.at("conv2"), silu(h), channels, { zero: true });
+  if (x.shape[3] !== channels) x = conv(scope.at("conv_shortcut"), x, channels, { kernel: 1 });
+  const sum = tf.add(x, h) as tf.Tensor4D;
+  return outputScale === 1 ? sum : tf.div(sum, outputScale);
+}
+
+/** Self-attention over the pixels, with its norm (where it has one) and a residual. */
+function selfAttention(
+  scope: Scope,
+  config: UNet2DConfig,
+  x: tf.Tensor4D,
+  groups: number | null,
+  outputScale = 1,
+): tf.Tensor4D {
+  const [batch, height, width, channels] = x.shape;
+  const normed = groups === null
+    ? x
+    : groupNorm(scope.at("group_norm"), x, groups, config.norm_eps);
+  const tokens = tf.reshape(normed, [batch, height * width, channels]) as tf.Tensor3D;
+  const project = (name: string) => linear(scope.at(name), tokens, channels);
+  const heads = channels / (config.attention_head_dim ?? channels);
+  const mixed = attention(project("to_q"), project("to_k"), project("to_v"), heads);
+  const out = linear(scope.at("to_out", 0), mixed, channels, { zero: true });
+  const sum = tf.add(x, tf.reshape(out, x.shape)) as tf.Tensor4D;
+  return outputScale === 1 ? sum : tf.div(sum, outputScale);
+}
+
+/** The embedding of timesteps and classes, `[batch, 4 * first channels]`. */
+function embed(scope: Scope, config: UNet2DConfig, t: tf.Tensor1D, labels?: tf.Tensor1D) {
+  const first = config.block_out_channels[0] ?? 0;
+  const size = config.time_embedding_dim ?? 4 * first;
+  const project = (t: tf.Tensor1D): tf.Tensor2D => {
+    if (config.time_embedding_type === "learned") {
+      return embedding(scope.at("time_proj"), t.toInt(), config.num_train_timesteps ?? 0, first);
+    }
+    if (config.time_embedding_type === "fourier") {
+      const rates = scope.at("time_proj").parameter("weight", [first], "same", { normal: 16 });
+      const angles = tf.mul(tf.outerProduct(tf.log(t), rates as tf.Tensor1D), 2 * Math.PI);
+      const [sine, cosine] = [tf.sin(angles), tf.cos(angles)];
+      return tf.concat(config.flip_sin_to_cos ? [cosine, sine] : [sine, cosine], 1) as tf.Tensor2D;
+    }
+    return timestepEmbedding(t, first, config.flip_sin_to_cos, config.freq_shift);
+  };
+  const mlp = (scope: Scope, x: tf.Tensor2D) =>
+    linear(scope.at("linear_2"), silu(linear(scope.at("linear_1"), x, size)), size);
+  const time = mlp(scope.at("time_embedding"), project(t));
+  const { class_embed_type: type, num_class_embeds: classes } = config;
+  if (type === null && classes === null) return time;
+  if (labels === undefined) throw new TypeError("Cannot run this UNet without class labels");
+  const vector = type === "timestep"
+    ? mlp(scope.at("class_embedding"), project(labels.toFloat()))
+    : type === "identity"
+    ? labels
+    : embedding(scope.at("class_embedding"), labels, classes ?? 0, size);
+  return tf.add(time, vector) as tf.Tensor2D;
+}
+
+/**
+ * The network's raw answer at x.
+ *
+ * @param x `[batch, height, width, in_channels]`; height and width divisible by two to the number
+ * of blocks less one.
+ * @param t `[batch]` float32, the training timesteps that x is at (or noise levels where the
+ * embedding is `fourier`).
+ * @param labels `[batch]` int32, where the network is class-conditional.
+ * @returns `[batch, height, width, out_channels]`.
+ */
+export function unet2d(
+  scope: Scope,
+  config: UNet2DConfig,
+  x: tf.Tensor4D,
+  t: tf.Tensor1D,
+  labels?: tf.Tensor1D,
+): tf.Tensor4D {
+  const { block_out_channels: widths, layers_per_block: layers, norm_num_groups: groups } = config;
+  const time = silu(embed(scope, config, t, labels));
+  let h = conv(
+    scope.at("conv_in"),
+    config.center_input_sample ? tf.sub(tf.mul(x, 2), 1) : x,
+    widths[0] ?? 0,
+  );
+  const skips = [h];
+  config.down_block_types.forEach((type, level) => {
+    const block = scope.at("down_blocks", level);
+    const width = widths[level] ?? 0;
+    for (let layer = 0; layer < layers; layer++) {
+      h = resnet(block.at("resnets", layer), config, h, time, width);
+      if (type === "AttnDownBlock2D") {
+        h = selfAttention(block.at("attentions", layer), config, h, groups);
+      }
+      skips.push(h);
+    }
+    if (level === widths.length - 1) return;
+    const how = type === "DownBlock2D"
+      ? "conv"
+      : type === "ResnetDownsampleBlock2D"
+      ? "resnet"
+      : config.downsample_type;
+    if (how === null) return;
+    const part = block.at("downsamplers", 0);
+    h = how === "resnet"
+      ? resnet(part, config, h, time, width, { resample: "down" })
+      : conv(part.at("conv"), h, width, {
+        stride: 2,
+        // diffusers pads below and to the right only where it is told to pad nothing
+        padding: config.downsample_padding === 0 ? [0, 1] : config.downsample_padding,
+      });
+    skips.push(h);
+  });
+  if (config.mid_block_type !== null) {
+    const mid = scope.at("mid_block");
+    const outputScale = config.mid_block_scale_factor;
+    const width = h.shape[3];
+    h = resnet(mid.at("resnets", 0), config, h, time, width, { outputScale });
+    if (config.add_attention) {
+      const own = config.resnet_time_scale_shift === "default" ? groups : null;
+      const attentionGroups = config.attn_norm_num_groups ?? own;
+      h = selfAttention(mid.at("attentions", 0), config, h, attentionGroups, outputScale);
+    }
+    h = resnet(mid.at("resnets", 1), config, h, time, width, { outputScale });
+  }
+  config.up_block_types.forEach((type, index) => {
+    const block = scope.at("up_blocks", index);
+    const width = widths[widths.length - 1 - index] ?? 0;
+    for (let layer = 0; layer <= layers; layer++) {
+      const skip = skips.pop();
+      if (skip === undefined) throw new Error("The UNet has more up blocks than down blocks");
+      h = tf.concat([h, skip], 3) as tf.Tensor4D;
+      h = resnet(block.at("resnets", layer), config, h, time, width);
+      if (type === "AttnUpBlock2D") {
+        h = selfAttention(block.at("attentions", layer), config, h, groups);
+      }
+    }
+    if (index === widths.length - 1) return;
+    const how = type === "UpBlock2D"
+      ? "conv"
+      : type === "ResnetUpsampleBlock2D"
+      ? "resnet"
+      : config.upsample_type;
+    if (how === null) return;
+    const part = block.at("upsamplers", 0);
+    h = how === "resnet"
+      ? resnet(part, config, h, time, width, { resample: "up" })
+      : conv(part.at("conv"), upsample(h), width);
+  });
+  h = silu(groupNorm(scope.at("conv_norm_out"), h, groups, config.norm_eps));
+  h = conv(scope.at("conv_out"), h, config.out_channels, { zero: true });
+  if (config.time_embedding_type === "fourier") h = tf.div(h, tf.reshape(t, [-1, 1, 1, 1]));
+  return h;
+}

@@ -1,0 +1,225 @@
+/**
+ * Model folders in the layout of diffusers: `unet/`, `scheduler/`, and of our own `classifier/`,
+ * `labels.json` and `sampling.json`.
+ *
+ * @module
+ */
+import { basename, fromFileUrl, join, resolve } from "@std/path";
+import { nearest } from "../plugins/nearest.ts";
+import { writeAtomic } from "../images/atomic.ts";
+import { readJson } from "../models/config.ts";
+import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
+import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
+import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
+import type { Weights } from "../models/weights.ts";
+import type { SchedulerConfig } from "../schedules/mod.ts";
+
+/** A network of a model: its configuration and its weights. */
+export interface Part<C> {
+  readonly config: C;
+  readonly weights: Weights;
+  /** The folder that it was read from. */
+  readonly folder: string;
+}
+
+/** How a model is best sampled, where its maker says so. */
+export interface Recommended {
+  readonly sampler?: string;
+  readonly steps?: number;
+  readonly guidance?: readonly string[];
+  readonly spacing?: string;
+}
+
+/** A model as it lies on disk. */
+export interface Model {
+  /** What people call it: the last part of its path. */
+  readonly name: string;
+  readonly folder: string;
+  readonly unet: Part<UNet2DConfig>;
+  readonly scheduler: SchedulerConfig;
+  readonly classifier?: Part<EncoderUNetConfig> | undefined;
+  /** Names of classes by index, without the null class; empty where the model has none. */
+  readonly labels: readonly string[];
+  /** The class that stands for no class, where the model was trained with one. */
+  readonly nullClass?: number | undefined;
+  readonly recommended: Recommended;
+}
+
+const WEIGHTS = new URL("../weights/", import.meta.url);
+const UNET_FILE = "diffusion_pytorch_model.safetensors";
+const CLASSIFIER_FILE = "model.safetensors";
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return false;
+    }
+    throw error;
+  }
+}
+
+/** The names of the bundled models. */
+export function bundledModels(): string[] {
+  const folder = fromFileUrl(WEIGHTS);
+  if (!isThere(folder)) return [];
+  return [...Deno.readDirSync(folder)].filter(({ isDirectory }) => isDirectory)
+    .map(({ name }) => name).sort();
+}
+
+/**
+ * The folder of a model: a bundled name, or a path.
+ *
+ * @throws {Deno.errors.NotFound} Where there is none.
+ */
+export function findModel(spec: string): string {
+  if (/^[\w-]+$/.test(spec)) {
+    const bundled = fromFileUrl(new URL(spec, WEIGHTS));
+    if (isThere(bundled)) return bundled;
+  }
+  if (isThere(spec)) return resolve(spec);
+  const names = bundledModels();
+  const near = nearest(spec, names);
+  throw new Deno.errors.NotFound(
+    `Cannot find the model "${spec}": ${
+      near === undefined
+        ? `it is no folder, and the bundled ${names.length === 1 ? "model is" : "models are"} ${
+          names.join(", ")
+        }`
+        : `did you mean ${near}?`
+    }`,
+  );
+}
+
+/** A weights file, or an error that says which file a folder should have. */
+function openWeights(folder: string, file: string): Weights {
+  const path = join(folder, file);
+  if (!isThere(path)) {
+    throw new Deno.errors.NotFound(`Cannot find "${path}": the folder holds no ${file}`);
+  }
+  return renameLegacy(readSafetensors(path).tensors);
+}
+
+const LEGACY = { query: "to_q", key: "to_k", value: "to_v", proj_attn: "to_out.0" } as const;
+
+/** Attention tensors of files from before 2023 under the names that they have now. */
+function renameLegacy(weights: Weights): Weights {
+  const renamed = new Map<string, Weights extends ReadonlyMap<string, infer T> ? T : never>();
+  for (const [name, tensor] of weights) {
+    const now = name.replace(
+      /(attentions\.\d+)\.(query|key|value|proj_attn)\./,
+      (_, part: string, old: keyof typeof LEGACY) => `${part}.${LEGACY[old]}.`,
+    );
+    renamed.set(now, { ...tensor, name: now });
+  }
+  return renamed;
+}
+
+function openUNet(folder: string): Part<UNet2DConfig> {
+  const path = join(folder, "config.json");
+  const values = readJson(path);
+  const kind = values["_class_name"] ?? "UNet2DModel";
+  if (kind !== "UNet2DModel") {
+    throw new TypeError(`Cannot use "${path}": a network of class ${kind} is not known here`);
+  }
+  return {
+    folder,
+    config: parseUNet2DConfig(values, path),
+    weights: openWeights(folder, UNET_FILE),
+  };
+}
+
+function openClassifier(folder: string): Part<EncoderUNetConfig> {
+  const path = join(folder, "config.json");
+  const config = parseEncoderUNetConfig(readJson(path), path);
+  return { folder, config, weights: openWeights(folder, CLASSIFIER_FILE) };
+}
+
+function readLabels(path: string): string[] {
+  if (!isThere(path)) return [];
+  const value: unknown = JSON.parse(Deno.readTextFileSync(path));
+  if (!Array.isArray(value) || !value.every((label) => typeof label === "string")) {
+    throw new TypeError(`Cannot use "${path}": it must be a list of class names`);
+  }
+  return value;
+}
+
+/**
+ * Opens a model; of its weights only the headers are read.
+ *
+ * @param spec a bundled name or a folder; a folder with a bare UNet is one, too.
+ * @throws {Deno.errors.NotFound} Where a file is missing.
+ * @throws {TypeError} Where a configuration does not fit.
+ */
+export function openModel(spec: string): Model {
+  const folder = findModel(spec);
+  const nested = isThere(join(folder, "unet"));
+  if (!nested && !isThere(join(folder, "config.json"))) {
+    throw new Deno.errors.NotFound(
+      `Cannot use "${folder}" as a model: it has neither a folder unet/ nor a config.json`,
+    );
+  }
+  const unet = openUNet(nested ? join(folder, "unet") : folder);
+  const schedulerPath = nested
+    ? join(folder, "scheduler", "scheduler_config.json")
+    : join(folder, "scheduler_config.json");
+  const scheduler = isThere(schedulerPath)
+    ? readJson(schedulerPath)
+    : { _class_name: "DDPMScheduler" };
+  const classifierFolder = join(folder, "classifier");
+  const names = readLabels(join(folder, "labels.json"));
+  const embeds = unet.config.num_class_embeds;
+  const labels = names.length > 0
+    ? names
+    : Array.from({ length: embeds ?? 0 }, (_, index) => String(index));
+  const recommended = join(folder, "sampling.json");
+  return {
+    name: basename(folder),
+    folder,
+    unet,
+    scheduler,
+    classifier: isThere(classifierFolder) ? openClassifier(classifierFolder) : undefined,
+    labels,
+    nullClass: embeds !== null && embeds > labels.length ? labels.length : undefined,
+    recommended: isThere(recommended) ? readJson(recommended) as Recommended : {},
+  };
+}
+
+const toJson = (value: unknown) => JSON.stringify(value, null, 2) + "\n";
+
+/** Writes a UNet with its scheduler and labels as a folder that diffusers loads too. */
+export async function saveModel(
+  folder: string,
+  parts: {
+    readonly config: UNet2DConfig;
+    readonly tensors: ReadonlyMap<string, NewTensor>;
+    readonly scheduler: SchedulerConfig;
+    readonly labels: readonly string[];
+  },
+): Promise<void> {
+  const { config, tensors, scheduler, labels } = parts;
+  const index = {
+    _class_name: String(scheduler["_class_name"]).replace("Scheduler", "Pipeline"),
+    scheduler: ["diffusers", scheduler["_class_name"]],
+    unet: ["diffusers", "UNet2DModel"],
+  };
+  const unet = { _class_name: "UNet2DModel", ...config };
+  await writeAtomic(join(folder, "model_index.json"), toJson(index));
+  await writeAtomic(join(folder, "scheduler", "scheduler_config.json"), toJson(scheduler));
+  if (labels.length > 0) await writeAtomic(join(folder, "labels.json"), toJson(labels));
+  await writeAtomic(join(folder, "unet", "config.json"), toJson(unet));
+  await writeAtomic(join(folder, "unet", UNET_FILE), encodeSafetensors(tensors));
+}
+
+/** Writes a noisy-image classifier as the folder `classifier/` of a model. */
+export async function saveClassifier(
+  folder: string,
+  config: EncoderUNetConfig,
+  tensors: ReadonlyMap<string, NewTensor>,
+): Promise<void> {
+  const values = { _class: "EncoderUNetModel", ...config };
+  await writeAtomic(join(folder, "config.json"), toJson(values));
+  await writeAtomic(join(folder, CLASSIFIER_FILE), encodeSafetensors(tensors));
+}

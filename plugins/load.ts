@@ -1,0 +1,174 @@
+import { basename, resolve, toFileUrl } from "@std/path";
+import type { Guidance, Options, Sampler, Values } from "../plugin.ts";
+import { nearest } from "./nearest.ts";
+import { checkOptions, interval, type Kind, optionFault } from "./options.ts";
+import { parseSpec } from "./spec.ts";
+
+/** The type of each kind of plugin. */
+export interface Plugins {
+  readonly sampler: Sampler;
+  readonly guidance: Guidance;
+}
+
+/** The plugins that come with the project, loaded when they are asked for. */
+export type Builtins = Readonly<Record<string, () => Promise<{ readonly default: unknown }>>>;
+
+/** A plugin with the values of its options. */
+export interface Chosen<P> {
+  readonly plugin: P;
+  readonly options: Values<Options>;
+  /** A guidance's share of the path; 0 to 1 for a sampler. */
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Where plugins are looked up. */
+export interface Lookup {
+  /** Other names of built-in plugins, as `{ euler_a: "euler_ancestral" }`. */
+  readonly aliases?: Readonly<Record<string, string>>;
+  /** The folder that relative paths start from; the current one by default. */
+  readonly folder?: string;
+}
+
+/**
+ * Loads what a text such as `cfg,scale=4,until=0.8` asks for and checks its options.
+ *
+ * @throws {SyntaxError} If the text cannot be read.
+ * @throws {RangeError} If the plugin is unknown, or an option is unknown or out of range.
+ * @throws {TypeError} If the file cannot be loaded or is no plugin.
+ */
+export async function choosePlugin<K extends Kind>(
+  kind: K,
+  text: string,
+  builtins: Builtins,
+  lookup: Lookup = {},
+): Promise<Chosen<Plugins[K]>> {
+  const { name, options: given } = parseSpec(text);
+  const plugin = await loadPlugin(kind, name, builtins, lookup);
+  const host: Options = kind === "guidance" ? interval : {};
+  const values = checkOptions(kind, name, { ...plugin.options, ...host }, given);
+  const { from = 0, until = 1, ...rest } = values;
+  if (kind === "sampler") return { plugin, options: values, from: 0, until: 1 };
+  if (Number(from) >= Number(until)) {
+    throw new RangeError(
+      `Cannot use ${kind} "${name}" with from=${from}: from must be below until, which is ${until}`,
+    );
+  }
+  return { plugin, options: rest, from: Number(from), until: Number(until) };
+}
+
+/**
+ * Loads a plugin by its built-in name, by a path or by a URL.
+ *
+ * @throws {RangeError} If there is none.
+ * @throws {TypeError} If the file cannot be loaded or is no plugin.
+ */
+export async function loadPlugin<K extends Kind>(
+  kind: K,
+  name: string,
+  builtins: Builtins,
+  { aliases = {}, folder = "." }: Lookup = {},
+): Promise<Plugins[K]> {
+  const builtin = own(builtins, own(aliases, name) ?? name);
+  if (builtin) return checkPlugin(kind, name, (await builtin()).default);
+  const url = locate(name, folder);
+  if (url === undefined) {
+    const known = Object.keys(builtins);
+    const near = nearest(name, [...known, ...Object.keys(aliases)]);
+    throw new RangeError(
+      `Cannot find ${kind} "${name}": ${near ? `did you mean ${near}?` : "there is no such name"}` +
+        ` (built in: ${known.join(", ") || "none"}; a file: ./${basename(name)}.ts)`,
+    );
+  }
+  if (url.protocol === "file:" && !(await isFile(url))) {
+    throw new RangeError(`Cannot find ${kind} "${name}": there is no such file`);
+  }
+  let module: Record<string, unknown>;
+  try {
+    module = await import(url.href);
+  } catch (error) {
+    throw new TypeError(`Cannot load ${kind} "${name}": ${reasonOf(error)}`, { cause: error });
+  }
+  return checkPlugin(kind, name, module.default);
+}
+
+/**
+ * Checks that a value is a plugin: what the types of the contract promise, also for JavaScript.
+ *
+ * @throws {TypeError} If it is not; the message names the field.
+ */
+export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknown): Plugins[K] {
+  const title = `${kind === "sampler" ? "Sampler" : "Guidance"} "${name}"`;
+  const fail = (reason: string) => new TypeError(`${title} ${reason}`);
+  if (!isRecord(value)) throw fail("has no default export that is an object");
+  const action = kind === "sampler" ? "step" : "guide";
+  for (const field of ["name", "summary"]) {
+    if (typeof value[field] !== "string") throw fail(`has no ${field}`);
+  }
+  if (typeof value[action] !== "function") throw fail(`has no ${action} function`);
+  for (const field of kind === "sampler" ? ["stochastic", "timeline"] : []) {
+    if (!["undefined", "function"].includes(typeof value[field])) {
+      throw fail(`has a ${field} that is not a function`);
+    }
+  }
+  const { needs = [], options } = value;
+  const wants = ["unconditional", "classifier"];
+  if (kind === "guidance" && !(Array.isArray(needs) && needs.every((it) => wants.includes(it)))) {
+    throw fail(`has a wrong needs: it must be a list of ${wants.join(" and ")}`);
+  }
+  if (!isRecord(options)) throw fail("has no options (an empty object where it takes none)");
+  for (const [key, option] of Object.entries(options)) {
+    const fault = tableFault(option) ??
+      (kind === "guidance" && Object.hasOwn(interval, key) ? "the host gives it" : undefined) ??
+      (/^[A-Za-z][\w-]*$/.test(key) ? undefined : "its name must be a word");
+    if (fault !== undefined) throw fail(`has a wrong option ${key}: ${fault}`);
+  }
+  // All that the contract asks for has been checked.
+  return value as unknown as Plugins[K];
+}
+
+function tableFault(option: unknown): string | undefined {
+  if (!isRecord(option)) return "it must be an object";
+  if (typeof option.help !== "string") return "it has no help";
+  const { type, default: preset, min, max, choices } = option;
+  const fault = (reason: string | undefined) => reason && `its default ${reason}`;
+  switch (type) {
+    case "number":
+      if (![min, max].every((it) => ["undefined", "number"].includes(typeof it))) {
+        return "its min and max must be numbers";
+      }
+      return fault(optionFault({ ...option, type, help: "", default: 0 }, preset));
+    case "flag":
+      return fault(optionFault({ type, help: "", default: false }, preset));
+    case "choice":
+      if (!Array.isArray(choices)) return "it has no choices";
+      return fault(optionFault({ type, help: "", default: "", choices }, preset));
+    default:
+      return "its type must be number, flag or choice";
+  }
+}
+
+function locate(name: string, folder: string): URL | undefined {
+  if (/^(https?|file|data|npm|jsr):/.test(name)) return new URL(name);
+  const path = /[/\\]/.test(name) || /\.[cm]?[jt]s$/.test(name);
+  return path ? toFileUrl(resolve(folder, name)) : undefined;
+}
+
+/** The first line of a message; of a failed download the last one, which says why. */
+function reasonOf(error: unknown): string {
+  const lines = (error instanceof Error ? error.message : String(error)).trim().split("\n");
+  const [first = "", last = ""] = [lines[0], lines.at(-1)];
+  return lines.length > 1 && /^\s*\d+: /.test(last) ? last.replace(/^\s*\d+: /, "") : first;
+}
+
+function isFile(url: URL): Promise<boolean> {
+  return Deno.stat(url).then((info) => info.isFile, () => false);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}

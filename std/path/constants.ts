@@ -1,0 +1,4 @@
+import { sep } from "node:path";
+
+/** `/`, on Windows `\`. */
+export const SEPARATOR = sep as "/" | "\\";

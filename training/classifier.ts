@@ -1,0 +1,76 @@
+/**
+ * The training of a noisy-image classifier (ADM, section 4.1).
+ *
+ * @module
+ */
+import * as tf from "tfjs";
+import { encoderUNet, type EncoderUNetConfig } from "../models/encoder_unet.ts";
+import type { Scope } from "../models/scope.ts";
+import { type BatchOptions, makeBatches } from "./batches.ts";
+import type { Dataset } from "./data/dataset.ts";
+import { addNoise, type NoisyBatch } from "./objective.ts";
+import type { Task } from "./train.ts";
+
+/** Cross-entropy of the labels of images at all noise levels. */
+export function classifierTask(
+  config: EncoderUNetConfig,
+  data: Dataset,
+  options: BatchOptions,
+): Task<NoisyBatch> {
+  return {
+    probe: (scope) =>
+      encoderUNet(
+        scope,
+        config,
+        tf.zeros([1, data.height, data.width, data.channels]),
+        tf.zeros([1]),
+      ),
+    batch: makeBatches(data, options),
+    loss(scope, batch) {
+      const logits = encoderUNet(scope, config, addNoise(batch), batch.t);
+      const chosen = tf.oneHot(labelsOf(batch), config.out_channels).toFloat();
+      return tf.neg(
+        tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits), chosen), 1)),
+      ) as tf.Scalar;
+    },
+  };
+}
+
+function labelsOf({ labels }: NoisyBatch): tf.Tensor1D {
+  if (labels === undefined) throw new TypeError("Cannot train a classifier on data without labels");
+  return labels;
+}
+
+/** The bands of noise over which accuracy is told: equal shares of the timesteps. */
+export const BANDS = 10;
+
+/**
+ * Share of images that the classifier reads right, for each tenth of the timesteps from the least
+ * noise to the most. Noise and timesteps depend on the seed alone, so figures can be compared.
+ *
+ * @param batches an even number of images per band comes from as many batches of the task.
+ */
+export async function accuracyByBand(
+  scope: Scope,
+  config: EncoderUNetConfig,
+  batch: (step: number) => Promise<NoisyBatch>,
+  batches: number,
+  timesteps: number,
+): Promise<number[]> {
+  const [right, seen] = [new Float64Array(BANDS), new Float64Array(BANDS)];
+  for (let step = 0; step < batches; step++) {
+    const noisy = await batch(step);
+    const hits = tf.tidy(() => {
+      const logits = encoderUNet(scope, config, addNoise(noisy), noisy.t);
+      return tf.equal(tf.argMax(logits, 1), labelsOf(noisy));
+    });
+    const times = await noisy.t.data();
+    (await hits.data()).forEach((hit, index) => {
+      const band = Math.min(BANDS - 1, Math.floor((times[index] ?? 0) / timesteps * BANDS));
+      right[band] = (right[band] ?? 0) + hit;
+      seen[band] = (seen[band] ?? 0) + 1;
+    });
+    tf.dispose([hits, noisy]);
+  }
+  return Array.from(right, (count, band) => count / Math.max(1, seen[band] ?? 1));
+}

@@ -1,0 +1,230 @@
+/**
+ * The training loop of denoising networks (DDPM, Algorithm 1).
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import * as tf from "tfjs";
+import { writeAtomic } from "../images/atomic.ts";
+import type { ParameterSpec, Scope } from "../models/scope.ts";
+import { philoxAt } from "../noise/mod.ts";
+import { averageDecay, learningRate, type OptimizerState, type RateDecay } from "./adamw.ts";
+import { freshState, loadCheckpoint, saveCheckpoint, stateOf } from "./checkpoint.ts";
+import { recordParameters, startValues, totalSize } from "./parameters.ts";
+import { trainingStep } from "./step.ts";
+
+/** How weights move; the same for every network. */
+export interface OptimizerSettings {
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly warmup: number;
+  readonly decay: RateDecay;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly weightDecay: number;
+  /** Largest norm of the gradient. */
+  readonly clip: number;
+  /** Decay of the moving average of weights. */
+  readonly ema: number;
+}
+
+/** A network and its loss, as the loop sees them. */
+export interface Task<B extends tf.TensorContainer> {
+  /** Builds the network once on zeros, so that its parameters are known. */
+  probe(scope: Scope): unknown;
+  /** The batch of a step; the same step always has the same batch. */
+  batch(step: number): Promise<B>;
+  loss(scope: Scope, batch: B): tf.Scalar;
+}
+
+/** One line of the log. */
+export interface LogLine {
+  readonly step: number;
+  /** Mean loss since the last line. */
+  readonly loss: number;
+  /** Mean norm of the gradient since the last line. */
+  readonly norm: number;
+  readonly rate: number;
+  /** Seconds of training so far, over all sessions. */
+  readonly seconds: number;
+  /** Whatever else was measured at this step. */
+  readonly [extra: string]: number | readonly number[];
+}
+
+/** What the loop tells its caller. */
+export interface Hooks {
+  /** After every step. */
+  onStep?(step: number, loss: number): void;
+  /** After every line of the log. */
+  onLog?(line: LogLine): void;
+  /** At each checkpoint: writes the model, draws a sheet, measures. What it returns is logged. */
+  onCheckpoint?(step: number, average: Averaged): Promise<Record<string, number | number[]> | void>;
+}
+
+/** The moving average of the weights and the names of its parts. */
+export interface Averaged {
+  readonly specs: readonly ParameterSpec[];
+  readonly vector: tf.Tensor1D;
+}
+
+/** Where and how a run is kept. */
+export interface RunOptions {
+  /** The folder of the run; its state is `training/state.safetensors` in it. */
+  readonly folder: string;
+  readonly seed: number;
+  readonly resume: boolean;
+  /** What is saved beside the state and must be the same when the run is resumed. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly optimizer: OptimizerSettings;
+  readonly logEvery: number;
+  readonly saveEvery: number;
+  /** Ends the run after the current step; the state is saved. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The stream of start values of a parameter: FNV-1a of its name. */
+function streamOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < name.length; index++) {
+    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
+  }
+  return hash >>> 0;
+}
+
+/** Where a run keeps its state. */
+export function statePath(folder: string): string {
+  return join(folder, "training", "state.safetensors");
+}
+
+/**
+ * Trains until the last step or an interruption, with checkpoints from which it resumes exactly.
+ *
+ * @returns The steps made, over all sessions.
+ * @throws {Error} Where the loss is not a number, or the run in the folder is another one.
+ */
+export async function train<B extends tf.TensorContainer>(
+  task: Task<B>,
+  options: RunOptions,
+  hooks: Hooks = {},
+): Promise<number> {
+  const { folder, optimizer, settings, signal } = options;
+  const specs = recordParameters((scope) => task.probe(scope));
+  const path = statePath(folder);
+  const log = await openLog(join(folder, "training", "log.jsonl"));
+  let state: OptimizerState;
+  let step = 0;
+  let before = 0; // seconds of earlier sessions
+  if (options.resume) {
+    const saved = loadCheckpoint(path, totalSize(specs));
+    assertSame(settings, saved.settings, path);
+    state = stateOf(saved.parts);
+    step = saved.step;
+    before = await log.rewind(step);
+  } else {
+    const start = startValues(specs, {
+      uniform: (name, count) => philoxAt(options.seed, streamOf(name)).uniform(count),
+      normal: (name, count) => philoxAt(options.seed, streamOf(name)).normal(count),
+    });
+    state = freshState(start);
+    await log.rewind(0);
+  }
+  const started = performance.now();
+  let [losses, norms, count] = [0, 0, 0];
+  const save = async () => {
+    const extra = await hooks.onCheckpoint?.(step, { specs, vector: state.average });
+    await saveCheckpoint(path, step, settings, state);
+    return extra ?? {};
+  };
+  while (step < optimizer.steps && !signal?.aborted) {
+    const batch = await task.batch(step);
+    const rates = {
+      ...optimizer,
+      learningRate: learningRate(step, { ...optimizer, rate: optimizer.learningRate }),
+      decay: averageDecay(optimizer.ema, step),
+      step,
+    };
+    const { state: next, loss, norm } = tf.tidy(() =>
+      trainingStep((scope) => task.loss(scope, batch), specs, state, rates)
+    );
+    const [lossValue, normValue] = [(await loss.data())[0] ?? NaN, (await norm.data())[0] ?? NaN];
+    tf.dispose([batch, loss, norm]);
+    if (!Number.isFinite(lossValue) || !Number.isFinite(normValue)) {
+      tf.dispose(next);
+      throw new Error(
+        `The loss at step ${step} is ${lossValue} and its gradient's norm ${normValue}: the last checkpoint is whole; lower --lr or raise --warmup`,
+      );
+    }
+    tf.dispose(state);
+    state = next;
+    step++;
+    losses += lossValue;
+    norms += normValue;
+    count++;
+    hooks.onStep?.(step, lossValue);
+    const saving = step % options.saveEvery === 0 || step === optimizer.steps;
+    if (step % options.logEvery === 0 || saving) {
+      const extra = saving ? await save() : {};
+      const seconds = Math.round(before + (performance.now() - started) / 1000);
+      const line = {
+        step,
+        loss: round(losses / count),
+        norm: round(norms / count),
+        rate: round(rates.learningRate),
+        seconds,
+        ...extra,
+      };
+      await log.write(line);
+      hooks.onLog?.(line);
+      [losses, norms, count] = [0, 0, 0];
+    }
+  }
+  if (signal?.aborted && step % options.saveEvery !== 0) await save();
+  tf.dispose(state);
+  return step;
+}
+
+const round = (value: number) => Number(value.toPrecision(6));
+
+/** The log as JSON lines; a resumed run drops the lines after its checkpoint. */
+async function openLog(path: string) {
+  let text = "";
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+  return {
+    /** Keeps the lines up to a step and returns the seconds trained by then. */
+    async rewind(step: number): Promise<number> {
+      const lines = text.split("\n").filter((line) => {
+        try {
+          return line !== "" && (JSON.parse(line) as LogLine).step <= step;
+        } catch {
+          return false; // cut off by a crash
+        }
+      });
+      await writeAtomic(path, lines.map((line) => line + "\n").join(""));
+      const last = lines.at(-1);
+      return last === undefined ? 0 : (JSON.parse(last) as LogLine).seconds;
+    },
+    write: (line: LogLine) =>
+      Deno.writeTextFile(path, JSON.stringify(line) + "\n", { append: true }),
+  };
+}
+
+/** Refuses to continue a run with other settings: the result would be neither of the two. */
+function assertSame(
+  settings: Readonly<Record<string, unknown>>,
+  saved: unknown,
+  path: string,
+): void {
+  const old = (saved ?? {}) as Record<string, unknown>;
+  for (const [name, value] of Object.entries(settings)) {
+    if (JSON.stringify(value) === JSON.stringify(old[name])) continue;
+    throw new Error(
+      `Cannot resume from "${path}": ${name} was ${JSON.stringify(old[name])}, now it is ${
+        JSON.stringify(value)
+      }; leave it as it was, or start another run with another --out`,
+    );
+  }
+}
