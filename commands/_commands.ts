@@ -8,9 +8,17 @@ export interface Entry {
 
 /** The commands, each loaded only when it is called. */
 export const commands: Readonly<Record<string, Entry>> = {
+  sample: {
+    summary: "draws images from a model",
+    load: () => import("./sample.ts"),
+  },
   train: {
     summary: "trains a UNet on images (DDPM, Algorithm 1)",
     load: () => import("./train.ts"),
+  },
+  "train-classifier": {
+    summary: "trains a classifier of noisy images, for classifier guidance",
+    load: () => import("./train_classifier.ts"),
   },
   list: {
     summary: "lists samplers, guidances, schedules, engines and models",

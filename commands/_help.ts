@@ -69,7 +69,7 @@ function flagRow(name: string, flag: Flag): Row {
   const value = metavar(flag);
   const letter = flag.alias ? `-${flag.alias}, ` : "    ";
   const on = flag.type === "flag" && flag.default === true;
-  return [`${letter}--${on ? "no-" : ""}${name}${value && ` ${value}`}`, flag.help + notes(flag)];
+  return [`${letter}--${on ? "[no-]" : ""}${name}${value && ` ${value}`}`, flag.help + notes(flag)];
 }
 
 function notes(flag: Flag): string {
@@ -84,9 +84,8 @@ function notes(flag: Flag): string {
     found.push(flag.choices.join(", "));
   }
   if (flag.type === "list") found.push("repeatable");
-  if (flag.type !== "flag" && flag.default !== undefined && `${flag.default}` !== "") {
-    found.push(`default: ${flag.default}`);
-  }
+  const preset = flag.type === "flag" ? (flag.default ? "on" : "") : `${flag.default ?? ""}`;
+  if (preset !== "") found.push(`default: ${preset}`);
   return found.length === 0 ? "" : ` (${found.join("; ")})`;
 }
 

@@ -27,9 +27,10 @@ async function dispatch(args: readonly string[], version: string): Promise<numbe
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     const [topic] = rest;
     if (name === "help" && topic !== undefined) return await dispatch([topic, "--help"], version);
-    const text = overview(io.outStyle.bold);
-    if (name !== undefined) await io.write(text.trimEnd());
-    else io.log(text.trimEnd());
+    const { bold } = name === undefined ? io.style : io.outStyle;
+    const text = overview(bold).trimEnd();
+    if (name !== undefined) await io.write(text);
+    else io.log(text);
     return name === undefined ? 2 : 0;
   }
   if (name === "--version" || name === "-V" || name === "version") {

@@ -43,23 +43,20 @@ export default command({
 
 /** The words of this program. */
 export async function vocabulary(): Promise<Vocabulary> {
-  const [tables, { samplers }, { guidances }, models] = await Promise.all([
+  const [tables, { samplers }, { guidances }, { bundledModels }] = await Promise.all([
     Promise.all(Object.values(commands).map(async ({ load }) => (await load()).default)),
     import("../samplers/mod.ts"),
     import("../guidance/mod.ts"),
-    bundled(),
+    import("../pipeline/model.ts"),
   ]);
   return {
     commands: tables,
-    names: { sampler: Object.keys(samplers), guidance: Object.keys(guidances), model: models },
+    names: {
+      sampler: Object.keys(samplers),
+      guidance: Object.keys(guidances),
+      model: bundledModels(),
+    },
   };
-}
-
-async function bundled(): Promise<string[]> {
-  const folder = new URL("../weights/", import.meta.url);
-  if (folder.protocol !== "file:") return [];
-  const entries = await Array.fromAsync(Deno.readDir(folder));
-  return entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => name).sort();
 }
 
 /** The words that may follow a flag, and whether a path may. */
@@ -82,10 +79,15 @@ function flagsOf(command: Command<Flags>): [string, Flag][] {
   return Object.entries({ ...command.flags, ...globals });
 }
 
+/** True where a command's first argument is a model. */
+function takesModel(command: Command<Flags>): boolean {
+  return /\bMODEL\b/.test(command.usage);
+}
+
 /** The words that a command's first argument may be. */
 function positionals(command: Command<Flags>, { names }: Vocabulary): readonly string[] {
   if (command.name === "completions") return Object.keys(shells);
-  return /\bMODEL\b/.test(command.usage) ? names.model : [];
+  return takesModel(command) ? names.model : [];
 }
 
 function bash(vocabulary: Vocabulary): string {
@@ -137,35 +139,32 @@ complete -F _denoise denoise
 
 function zsh(vocabulary: Vocabulary): string {
   const quote = (text: string) => text.replaceAll("'", "'\\''").replace(/[[\]:]/g, "\\$&");
+  // Words and files are offered by a function, because colons end an action of _arguments.
+  const kinds = Object.entries(vocabulary.names).map(([kind, names]) =>
+    `_denoise_${kind}() { _alternative 'names:${kind}:(${names.join(" ")})' 'files:file:_files' }`
+  );
   const cases = vocabulary.commands.map((command) => {
     const specs = flagsOf(command).map(([name, flag]) => {
       const { words, files } = values(flag, vocabulary);
-      const action = files && words.length > 0
-        ? `_alternative "names:name:(${words.join(" ")})" "files:file:_files"`
-        : files
-        ? "_files"
-        : words.length > 0
-        ? `(${words.join(" ")})`
-        : " ";
-      const value = flag.type === "flag" ? "" : `:value:${action.replaceAll("'", "")}`;
+      const list = words.length > 0 ? `(${words.join(" ")})` : " ";
+      const action = !files ? list : words.length > 0 ? `_denoise_${flag.complete}` : "_files";
+      const takes = flag.type !== "flag";
+      const long = takes ? `--${name}=` : `--${name}`;
+      const typed = flag.alias ? `'{-${flag.alias},${long}}'` : long;
       const star = flag.type === "list" ? "*" : "";
-      const assign = flag.type === "flag" ? "" : "=";
-      const both = flag.alias ? `{-${flag.alias},--${name}${assign}}` : `--${name}${assign}`;
-      return `        '${star}'${both}'[${quote(flag.help)}]${value}'`;
+      return `'${star}${typed}[${quote(flag.help)}]${takes ? `:value:${action}` : ""}'`;
     });
-    const words = positionals(command, vocabulary);
-    const rest = words.length === 0
-      ? "*:file:_files"
-      : `*:name:_alternative "names:name:(${words.join(" ")})" "files:file:_files"`;
-    return `    ${command.name})\n      _arguments -S \\\n${
-      specs.join(" \\\n")
-    } \\\n        '${rest}' ;;`;
+    const shown = command.name === "completions" ? `(${Object.keys(shells).join(" ")})` : "_files";
+    const action = takesModel(command) ? "_denoise_model" : shown;
+    const lines = [...specs, `'*:argument:${action}'`].map((spec) => `        ${spec}`);
+    return `    ${command.name})\n      _arguments -S \\\n${lines.join(" \\\n")} ;;`;
   });
   const summaries = vocabulary.commands.map(({ name, summary }) =>
     `    '${name}:${quote(summary)}'`
   );
   return `#compdef denoise
 # zsh completion for denoise
+${kinds.join("\n")}
 _denoise() {
   local -a commands=(
 ${summaries.join("\n")}
@@ -205,7 +204,9 @@ function fish(vocabulary: Vocabulary): string {
       `complete -c denoise -n __fish_use_subcommand -f -a ${command.name} -d ${
         quote(command.summary)
       }`,
-      ...words.length > 0 ? [`${at} -a ${quote(words.join(" "))}`] : [],
+      ...words.length > 0
+        ? [`${at} ${takesModel(command) ? "" : "-f "}-a ${quote(words.join(" "))}`]
+        : [],
       ...flags,
     ];
   });

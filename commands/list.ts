@@ -1,4 +1,4 @@
-import { fromFileUrl, join } from "@std/path";
+import { join } from "@std/path";
 import type { Option, Options } from "../plugin.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { alternatives, describeOption, interval } from "../plugins/options.ts";
@@ -23,13 +23,15 @@ const sections: Readonly<Record<string, () => Promise<readonly Item[]>>> = {
   spacings: async () =>
     (await import("../schedules/mod.ts")).SPACINGS
       .map((name) => ({ name, summary: spacings[name] ?? "" })),
-  engines: () =>
-    Promise.resolve(Object.entries(engines).map(([name, summary]) => ({ name, summary }))),
+  engines: async () =>
+    (await import("../engines/mod.ts")).ENGINE_NAMES
+      .map((name) => ({ name, summary: engines[name] ?? "" })),
   models,
 };
 
 const schedules: Readonly<Record<string, string>> = {
-  linear: "betas in equal steps (DDPM)",
+  linear: "betas in equal steps from 1e-4 to 0.02 (DDPM)",
+  linear_openai: "linear, scaled to the number of timesteps (Improved DDPM)",
   scaled_linear: "square roots of betas in equal steps (latent diffusion)",
   squaredcos_cap_v2: "squared cosine, the cosine schedule of Improved DDPM",
   sigmoid: "betas along a sigmoid (GeoDiff)",
@@ -42,7 +44,6 @@ const spacings: Readonly<Record<string, string>> = {
 };
 
 const engines: Readonly<Record<string, string>> = {
-  auto: "the fastest that is there",
   onnx: "the network traced into ONNX, run by ONNX Runtime",
   tensorflow: "libtensorflow through tfjs-node, after deno task native",
   cpu: "plain tfjs, slow: the reference",
@@ -118,21 +119,18 @@ async function plugins(loaders: Loaders, host: Options = {}): Promise<Item[]> {
   return await Promise.all(modules);
 }
 
-/** The bundled models: the folders of `weights/` that hold a `model_index.json`. */
+/** The bundled models, with what their networks draw. */
 async function models(): Promise<Item[]> {
-  const folder = new URL("../weights/", import.meta.url);
-  if (folder.protocol !== "file:") return [];
-  const found: Item[] = [];
-  for await (const { name, isDirectory } of Deno.readDir(folder)) {
-    if (!isDirectory) continue;
-    const path = join(fromFileUrl(folder), name);
-    const config = await readConfig(join(path, "unet", "config.json"));
-    const { sample_size: size, in_channels: channels, num_class_embeds: classes } = config ?? {};
-    if (config === undefined) continue;
-    const labels = classes ? `, ${classes} class embeddings` : "";
-    found.push({ name, summary: `${size}x${size}x${channels}${labels}`, path });
-  }
-  return found.sort((a, b) => a.name < b.name ? -1 : 1);
+  const { bundledModels, findModel } = await import("../pipeline/model.ts");
+  return await Promise.all(
+    bundledModels().map(async (name) => {
+      const path = findModel(name);
+      const config = await readConfig(join(path, "unet", "config.json"));
+      const { sample_size: size, in_channels: channels, num_class_embeds: classes } = config ?? {};
+      const drawn = config === undefined ? "without a UNet" : `${size}x${size}x${channels}`;
+      return { name, summary: classes ? `${drawn}, ${classes} class embeddings` : drawn, path };
+    }),
+  );
 }
 
 async function readConfig(path: string): Promise<Record<string, unknown> | undefined> {

@@ -21,7 +21,7 @@ export default command({
     const bytes = file === "-"
       ? new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer())
       : await Deno.readFile(file);
-    const chunks = Object.entries(readPngText(bytes));
+    const chunks = Object.entries(readPngText(bytes, file === "-" ? "stdin" : file));
     if (flags.json) {
       const parsed = chunks.map(([key, text]) => [key, readJson(text) ?? text]);
       await io.write(JSON.stringify(Object.fromEntries(parsed), null, 2));

@@ -94,8 +94,9 @@ const isCount = (value: unknown): value is number =>
 function parseEntry(value: unknown, dataLength: number): Entry | string {
   if (typeof value !== "object" || value === null) return "its entry is not an object";
   const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>;
-  const bytes = typeof dtype === "string" ? BYTES[dtype] : undefined;
-  if (typeof dtype !== "string" || bytes === undefined) return `its dtype ${dtype} is not known`;
+  if (typeof dtype !== "string" || !Object.hasOwn(BYTES, dtype)) {
+    return `its dtype ${JSON.stringify(dtype)} is not known`;
+  }
   if (!Array.isArray(shape) || !shape.every(isCount)) return "its shape is not a list of sizes";
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     return "its data_offsets are not two numbers";
@@ -104,13 +105,26 @@ function parseEntry(value: unknown, dataLength: number): Entry | string {
   if (end < start || end > dataLength) {
     return `its data (bytes ${start} to ${end}) lies outside the ${dataLength} bytes that the file has`;
   }
-  const size = shape.reduce((product: number, size: number) => product * size, bytes);
+  const size = shape.reduce((product: number, size: number) => product * size, BYTES[dtype] ?? 0);
   if (size !== end - start) {
     return `shape [${shape.join(", ")}] of ${dtype} needs ${size} bytes, its entry has ${
       end - start
     }`;
   }
   return { dtype, shape, start, end };
+}
+
+/** The reason why the entries do not cover the data without overlaps and holes, if any. */
+function findHole(entries: ReadonlyMap<string, Entry>, dataLength: number): string | undefined {
+  let covered = 0;
+  const sorted = [...entries].sort(([, a], [, b]) => a.start - b.start || a.end - b.end);
+  for (const [name, { start, end }] of sorted) {
+    if (start < covered) return `tensor "${name}": its data overlaps that of another`;
+    if (start > covered) return `bytes ${covered} to ${start} belong to no tensor`;
+    covered = end;
+  }
+  if (covered === dataLength) return undefined;
+  return `${dataLength - covered} bytes after the last tensor belong to none`;
 }
 
 /** The header's `__metadata__` and the tensors of a file. */
@@ -130,10 +144,13 @@ export function readSafetensors(path: string): SafetensorsFile {
   const { size } = Deno.statSync(path);
   if (size < 8) throw refuse(`it has ${size} bytes, fewer than the 8 of its length field`);
   const lengthField = new DataView(readRange(path, 0, 8).buffer).getBigUint64(0, true);
-  if (lengthField > BigInt(Math.min(size - 8, LONGEST_HEADER))) {
+  if (lengthField > BigInt(size - 8)) {
     throw refuse(
       `its header claims ${lengthField} bytes, the file has ${size - 8} after the length field`,
     );
+  }
+  if (lengthField > BigInt(LONGEST_HEADER)) {
+    throw refuse(`its header has ${lengthField} bytes, more than ${LONGEST_HEADER}`);
   }
   const headerLength = Number(lengthField);
   const dataLength = size - 8 - headerLength;
@@ -148,7 +165,7 @@ export function readSafetensors(path: string): SafetensorsFile {
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
     throw refuse("its header is not an object");
   }
-  const tensors = new Map<string, StoredTensor>();
+  const entries = new Map<string, Entry>();
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(header)) {
     if (name === "__metadata__") {
@@ -159,7 +176,12 @@ export function readSafetensors(path: string): SafetensorsFile {
     }
     const entry = parseEntry(value, dataLength);
     if (typeof entry === "string") throw refuse(`tensor "${name}": ${entry}`);
-    const { dtype, shape, start, end } = entry;
+    entries.set(name, entry);
+  }
+  const hole = findHole(entries, dataLength);
+  if (hole !== undefined) throw refuse(hole);
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, { dtype, shape, start, end }] of entries) {
     const file = { path, offset: 8 + headerLength + start, length: end - start };
     tensors.set(name, {
       name,

@@ -15,6 +15,8 @@ export type Builtins = Readonly<Record<string, () => Promise<{ readonly default:
 
 /** A plugin with the values of its options. */
 export interface Chosen<P> {
+  /** What it was asked for by: a name, path or URL. */
+  readonly source: string;
   readonly plugin: P;
   readonly options: Values<Options>;
   /** A guidance's share of the path; 0 to 1 for a sampler. */
@@ -48,13 +50,13 @@ export async function choosePlugin<K extends Kind>(
   const host: Options = kind === "guidance" ? interval : {};
   const values = checkOptions(kind, name, { ...plugin.options, ...host }, given);
   const { from = 0, until = 1, ...rest } = values;
-  if (kind === "sampler") return { plugin, options: values, from: 0, until: 1 };
+  if (kind === "sampler") return { source: name, plugin, options: values, from: 0, until: 1 };
   if (Number(from) >= Number(until)) {
     throw new RangeError(
       `Cannot use ${kind} "${name}" with from=${from}: from must be below until, which is ${until}`,
     );
   }
-  return { plugin, options: rest, from: Number(from), until: Number(until) };
+  return { source: name, plugin, options: rest, from: Number(from), until: Number(until) };
 }
 
 /**

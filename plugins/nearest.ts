@@ -1,4 +1,4 @@
-/** The known name that differs from a mistyped one by few letters, if there is one. */
+/** The known name that differs from a mistyped one by few letters or continues it, if there is one. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const allowed = Math.max(1, Math.floor(name.length / 3));
   let [best, least] = [undefined as string | undefined, allowed + 1];
@@ -6,7 +6,8 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
     const distance = edits(name.toLowerCase(), candidate.toLowerCase());
     if (distance < least) [best, least] = [candidate, distance];
   }
-  return best;
+  const begun = name.length >= 3 ? [...known].find((it) => it.startsWith(name)) : undefined;
+  return best ?? begun;
 }
 
 /** How many letters must be added, removed, changed or swapped with their neighbor. */

@@ -18,7 +18,8 @@ export async function absoluteImports(): Promise<Record<string, string>> {
       [name, target.startsWith(".") ? new URL(target, project).href : target] as const
     ),
   );
-  for (const link of "links" in config ? config.links : []) {
+  const { links = [] }: { links?: readonly string[] } = config;
+  for (const link of links) {
     const folder = new URL(`${link}/`, project);
     const { name, exports }: { name: string; exports: Record<string, string> } = JSON.parse(
       await Deno.readTextFile(new URL("deno.json", folder)),

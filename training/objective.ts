@@ -6,7 +6,10 @@
 import * as tf from "tfjs";
 
 /** What the network's answer stands for. */
-export type PredictionType = "epsilon" | "sample" | "v_prediction";
+export type PredictionType = (typeof PREDICTION_TYPES)[number];
+
+/** The names of {@linkcode PredictionType}, as `scheduler_config.json` has them. */
+export const PREDICTION_TYPES = ["epsilon", "sample", "v_prediction"] as const;
 
 /** One batch of noisy images and what is known of them. */
 export type NoisyBatch = {

@@ -63,6 +63,20 @@ export function scopeOver(specs: readonly ParameterSpec[], tensors: readonly tf.
   });
 }
 
+/** Runs an action with a network's parameters out of a vector, and frees them. */
+export async function withParameters<T>(
+  vector: tf.Tensor1D,
+  specs: readonly ParameterSpec[],
+  action: (scope: Scope) => Promise<T>,
+): Promise<T> {
+  const tensors = tf.tidy(() => unflatten(vector, specs));
+  try {
+    return await action(scopeOver(specs, tensors));
+  } finally {
+    tf.dispose(tensors);
+  }
+}
+
 /** Draws `count` numbers: uniform in [0, 1), or normal. */
 export interface StartNoise {
   uniform(name: string, count: number): Float32Array;

@@ -101,7 +101,11 @@ Deno.test("nearest() finds a mistyped name and nothing far away", () => {
       "train-classifier",
     ],
   );
-  assertEquals(nearest("evaluate", names), undefined);
+  assertEquals(["sam", "tr", "evaluate"].map((it) => nearest(it, names)), [
+    "sample",
+    undefined,
+    undefined,
+  ]);
   assertEquals([edits("", "ab"), edits("ab", "ba"), edits("kitten", "sitting")], [2, 1, 3]);
 });
 

@@ -1,0 +1,196 @@
+import { dirname, join, resolve } from "@std/path";
+import { exists } from "@std/fs";
+import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
+import { openModel, saveClassifier } from "../pipeline/model.ts";
+import { alphasCumprodOf } from "../schedules/mod.ts";
+import { makeBatches } from "../training/batches.ts";
+import { accuracyByBand, BANDS, classifierTask } from "../training/classifier.ts";
+import type { Dataset } from "../training/data/dataset.ts";
+import { openHalves } from "../training/data/held_out.ts";
+import { namedTensors, withParameters } from "../training/parameters.ts";
+import { train } from "../training/train.ts";
+import { command, usage, UsageError } from "./_command.ts";
+import { trainingEngine, trainingFlags, trainingRun, widthsOf } from "./_training.ts";
+
+/** What accuracy is measured on: the same images, noise and timesteps in every run. */
+const HELD_OUT = { seed: 20_000, batches: 8, batchSize: 250 } as const;
+
+const flags = {
+  ...trainingFlags({ steps: 1500, batchSize: 64, rate: 1e-3, folder: "runs/classifier" }),
+  width: {
+    type: "integer",
+    default: 32,
+    min: 32,
+    help: "channels of the first level, a multiple of 32",
+    group: "Network",
+  },
+  "channel-mult": {
+    type: "string",
+    default: "1,2,2",
+    value: "N,N,…",
+    help: "channels of each level as multiples of --width; every further one halves the resolution",
+    group: "Network",
+  },
+  depth: {
+    type: "integer",
+    default: 1,
+    min: 1,
+    help: "residual blocks of a level",
+    group: "Network",
+  },
+  attention: {
+    type: "string",
+    default: "8",
+    value: "N,N,…",
+    help: "resolutions with self-attention, in pixels, or none",
+    group: "Network",
+  },
+  "head-dim": {
+    type: "integer",
+    default: 32,
+    min: 1,
+    help: "channels of an attention head",
+    group: "Network",
+  },
+  pool: {
+    type: "string",
+    choices: ["attention", "adaptive", "spatial", "spatial_v2"],
+    default: "attention",
+    help: "how features become one answer; adaptive is a mean over pixels",
+    group: "Network",
+  },
+} as const;
+
+export default command({
+  name: "train-classifier",
+  summary: "trains a classifier of noisy images, for classifier guidance (ADM, section 4.1)",
+  usage: "",
+  description:
+    "Trains OpenAI's EncoderUNetModel to name the class of images at every noise level, and tells " +
+    "its accuracy on held-out images for each tenth of the levels, from the least noise to the " +
+    "most. It becomes the classifier of a model by its place: -o MODEL/classifier puts it into the " +
+    "folder MODEL, where sample --guidance classifier finds it. Classes, size and noise schedule " +
+    "must be the model's. A run is saved every --save-every steps and on Ctrl-C, and continues " +
+    "exactly with --resume.",
+  examples: [
+    ["train-classifier --data mnist --size 32 -o runs/digits/classifier", "for the digits model"],
+    ["train-classifier --data mnist --size 32 -o runs/digits/classifier --resume", "continues it"],
+    ["sample runs/digits --class 7 --guidance classifier,scale=4", "uses it"],
+  ],
+  flags,
+  async run({ flags, io }) {
+    const { train: data, test, divided } = await usage(() =>
+      openHalves(flags.data, { size: flags.size })
+    );
+    if (data.labels.length < 2) {
+      throw new UsageError(
+        `Cannot train a classifier on ${flags.data}: it has ${data.labels.length} classes; a folder needs one sub-folder for each`,
+      );
+    }
+    const config = configOf(data, flags);
+    const alphasCumprod = alphasCumprodOf({
+      beta_schedule: flags.schedule,
+      beta_start: 1e-4,
+      beta_end: 0.02,
+      num_train_timesteps: flags.timesteps,
+    });
+    await checkPlace(flags.out, config, alphasCumprod);
+    if (divided) {
+      io.warn(
+        `${flags.data} has no test split: every twentieth image, ${test.length} in all, is held out to measure accuracy`,
+      );
+    }
+    const engine = await trainingEngine(flags.engine);
+    io.detail(`Computing on ${engine}`);
+    const options = { alphasCumprod, prediction: "epsilon", snrGamma: 0, labelled: true } as const;
+    const { seed, "batch-size": batchSize, timesteps } = flags;
+    const task = classifierTask(config, data, { ...options, seed, batchSize });
+    const heldOut = makeBatches(test, { ...options, ...HELD_OUT });
+    return await trainingRun(flags, io, (options, hooks) =>
+      train(task, options, {
+        ...hooks,
+        async onCheckpoint(_step, { specs, vector }) {
+          await saveClassifier(options.folder, config, await namedTensors(vector, specs));
+          const bands = await withParameters(vector, specs, (scope) =>
+            accuracyByBand(scope, config, heldOut, HELD_OUT.batches, timesteps));
+          const mean = bands.reduce((sum, share) =>
+            sum + share, 0) / BANDS;
+          return { accuracy: mean, accuracyByBand: bands };
+        },
+      }), { config, data: flags.data, schedule: flags.schedule, timesteps });
+  },
+});
+
+function configOf(
+  { height, width, channels, labels }: Dataset,
+  flags: {
+    readonly width: number;
+    readonly "channel-mult": string;
+    readonly depth: number;
+    readonly attention: string;
+    readonly "head-dim": number;
+    readonly pool: EncoderUNetConfig["pool"];
+  },
+): EncoderUNetConfig {
+  const multiples = widthsOf("channel-mult", flags["channel-mult"]);
+  const edges = multiples.map((_, level) => height / 2 ** level);
+  if (height !== width || !edges.every(Number.isInteger)) {
+    throw new UsageError(
+      `Cannot train on images of ${width}x${height}: ${multiples.length} levels need squares whose edge divides by ${
+        2 ** (multiples.length - 1)
+      }; give another --size or --channel-mult`,
+    );
+  }
+  const attended = flags.attention === "none" ? [] : widthsOf("attention", flags.attention);
+  const other = attended.find((edge) => !edges.includes(edge));
+  if (other !== undefined) {
+    throw new UsageError(
+      `Cannot use --attention ${other}: the levels have the resolutions ${edges.join(", ")}`,
+    );
+  }
+  return parseEncoderUNetConfig({
+    image_size: height,
+    in_channels: channels,
+    model_channels: flags.width,
+    out_channels: labels.length,
+    num_res_blocks: flags.depth,
+    attention_resolutions: attended.map((edge) => height / edge),
+    channel_mult: multiples,
+    num_head_channels: flags["head-dim"],
+    use_scale_shift_norm: true,
+    resblock_updown: true,
+    pool: flags.pool,
+  }, "the options of train-classifier");
+}
+
+/** Where the classifier goes into a model's folder, it must read what that model draws. */
+async function checkPlace(
+  folder: string,
+  config: EncoderUNetConfig,
+  alphasCumprod: Float64Array,
+): Promise<void> {
+  const parent = dirname(resolve(folder));
+  if (!folder.endsWith("classifier") || !await exists(join(parent, "unet", "config.json"))) return;
+  const { name, unet, labels, scheduler } = openModel(parent);
+  const mismatch = (what: string, its: string, ours: string) =>
+    new UsageError(
+      `Cannot train a classifier for ${name}: ${what} ${its} there and ${ours} here; choose another --out if it is not for this model`,
+    );
+  const { sample_size: size, in_channels: channels } = unet.config;
+  const shape = (size: number | null, channels: number) => `${size}x${size}x${channels}`;
+  const [there, here] = [
+    shape(size, channels),
+    shape(config.image_size, config.in_channels),
+  ];
+  if (there !== here) throw mismatch("images are", there, here);
+  if (labels.length !== config.out_channels) {
+    throw mismatch("the classes are", String(labels.length), String(config.out_channels));
+  }
+  const levels = alphasCumprodOf(scheduler);
+  const same = levels.length === alphasCumprod.length &&
+    levels.every((share, t) => Math.abs(share - (alphasCumprod[t] ?? 0)) < 1e-6);
+  if (!same) {
+    const { beta_schedule: schedule } = scheduler;
+    throw mismatch("noise levels are", `${levels.length} of ${schedule}`, "others");
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What a sampling run does, settled before it starts: the model's recommendations, what the user
+ * asks for instead, and the plugins that follow from both.
+ *
+ * @module
+ */
+import { guidances as builtinGuidances } from "../guidance/mod.ts";
+import type { Guidance, Level, Sampler } from "../plugin.ts";
+import { choosePlugin, type Chosen } from "../plugins/load.ts";
+import { formatSpec } from "../plugins/spec.ts";
+import { samplers as builtinSamplers } from "../samplers/mod.ts";
+import { pathOf, type Spacing, SPACINGS } from "../schedules/mod.ts";
+import type { Model } from "./model.ts";
+import { timelineOf } from "./run.ts";
+
+/** What may be asked for; the model's recommendation stands where a field is absent. */
+export interface Wishes {
+  readonly sampler?: string | undefined;
+  readonly steps?: number | undefined;
+  /** Guidances in order; `["none"]` for none at all, not even the model's own clipping. */
+  readonly guidance?: readonly string[] | undefined;
+  readonly spacing?: string | undefined;
+}
+
+/** A settled run. */
+export interface Plan {
+  readonly sampler: Chosen<Sampler>;
+  readonly guidances: readonly Chosen<Guidance>[];
+  readonly steps: number;
+  readonly spacing: Spacing | undefined;
+  /** The levels that will be visited. */
+  readonly levels: readonly Level[];
+}
+
+/** Steps where neither the user nor the model says. */
+const STEPS = 50;
+
+/**
+ * Settles a run.
+ *
+ * @throws {RangeError} Where a plugin is unknown, or a value out of range.
+ */
+export async function makePlan(model: Model, wishes: Wishes): Promise<Plan> {
+  const { recommended, scheduler } = model;
+  const ancestral = scheduler["_class_name"] === "DDPMScheduler";
+  const name = wishes.sampler ?? recommended.sampler ?? (ancestral ? "ddpm" : "ddim");
+  const sampler = await choosePlugin("sampler", name, builtinSamplers);
+  const asked = wishes.guidance ?? recommended.guidance ?? [];
+  const specs = asked.length === 1 && asked[0] === "none"
+    ? []
+    : [...asked, ...ownClipping(model, asked)];
+  const guidances: Chosen<Guidance>[] = [];
+  for (const spec of specs) guidances.push(await choosePlugin("guidance", spec, builtinGuidances));
+  const steps = wishes.steps ?? recommended.steps ?? STEPS;
+  const wanted = wishes.spacing ?? recommended.spacing;
+  const spacing = SPACINGS.find((each) => each === wanted);
+  const levels = timelineOf(sampler, pathOf(scheduler, steps, { spacing }));
+  return { sampler, guidances, steps, spacing, levels };
+}
+
+/** What the model's scheduler clips by itself, unless a guidance that does so was asked for. */
+function ownClipping({ scheduler }: Model, asked: readonly string[]): string[] {
+  if (asked.some((spec) => /^(clip|threshold)(,|$)/.test(spec))) return [];
+  const number = (key: string, otherwise: number) => {
+    const value = scheduler[key];
+    return typeof value === "number" ? value : otherwise;
+  };
+  if (scheduler["thresholding"] === true) {
+    const percentile = number("dynamic_thresholding_ratio", 0.995);
+    return [formatSpec("threshold", { percentile, max: number("sample_max_value", 1) })];
+  }
+  const clips = /^DD[PI]MScheduler$/.test(String(scheduler["_class_name"])); // by default
+  const clip = scheduler["clip_sample"] ?? clips;
+  return clip === true ? [formatSpec("clip", { range: number("clip_sample_range", 1) })] : [];
+}
+
+/** A chosen plugin as it is typed, with all its options. */
+export function specOf({ plugin, options, from, until }: Chosen<Sampler | Guidance>): string {
+  const interval = { ...(from > 0 && { from }), ...(until < 1 && { until }) };
+  return formatSpec(plugin.name, { ...options, ...interval });
+}
