@@ -17,7 +17,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import("./train.ts"),
   },
   "train-classifier": {
-    summary: "trains a classifier of noisy images, for classifier guidance",
+    summary: "trains a classifier of noisy images, for classifier guidance (ADM, section 4.1)",
     load: () => import("./train_classifier.ts"),
   },
   list: {

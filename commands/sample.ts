@@ -1,24 +1,30 @@
 import { basename, extname } from "@std/path";
-import type * as tf from "tfjs";
 import config from "../deno.json" with { type: "json" };
 import { encodeApng } from "../images/apng.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { openOutput } from "../images/output.ts";
-import { type Bitmap, toBitmaps } from "../images/pixels.ts";
+import type { Bitmap } from "../images/pixels.ts";
 import { readPngText } from "../images/png.ts";
 import { makeSheet } from "../images/sheet.ts";
 import { chooseProtocol, drawPicture } from "../images/terminal.ts";
-import { imageNoise, imageSeeds, parseSeed, type Seed } from "../noise/mod.ts";
+import { parseSeed } from "../noise/mod.ts";
 import { type Model, openModel } from "../pipeline/model.ts";
 import { makePlan, type Plan, specOf } from "../pipeline/plan.ts";
+import {
+  findClass,
+  parseSettings,
+  type Settings,
+  settingsOfImage,
+  settingsText,
+  shardOf,
+} from "../pipeline/settings.ts";
 import type { Level } from "../plugin.ts";
-import { nearest } from "../plugins/nearest.ts";
 import { describeOption } from "../plugins/options.ts";
 import { SPACINGS } from "../schedules/mod.ts";
 import { type Args, command, usage, UsageError, type Values } from "./_command.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
-import { progressBar } from "./_progress.ts";
+import { type Progress, progressBar } from "./_progress.ts";
 
 const flags = {
   count: { type: "integer", alias: "n", min: 1, help: "images; one of each class without it" },
@@ -109,20 +115,6 @@ const flags = {
 
 type SampleValues = Values<typeof flags>;
 
-/** The settings that a PNG keeps: with the model, all that its images depend on. */
-interface Settings {
-  readonly model: string;
-  readonly seed: Seed;
-  readonly count: number;
-  readonly classes: readonly string[];
-  readonly unconditional: boolean;
-  readonly steps: number;
-  readonly sampler: string;
-  readonly guidance: readonly string[];
-  readonly spacing?: string | undefined;
-  readonly rng: "philox" | "torch";
-}
-
 export default command({
   name: "sample",
   summary: "draws images from a model",
@@ -140,35 +132,37 @@ export default command({
   ],
   flags,
   details,
-  async run({ flags, positional: [spec], given, io }) {
+  async run({ flags, positional: [name], given, io }) {
     const repeated = flags.from === undefined ? undefined : await readSettings(flags.from);
-    const model = openModel(spec ?? repeated?.model ?? "digits");
-    const plan = await usage(() => {
-      const wish = <T>(flag: keyof SampleValues & string, asked: T, kept: T | undefined) =>
-        given(flag) ? asked : kept ?? asked;
-      return makePlan(model, {
-        sampler: wish("sampler", flags.sampler, repeated?.sampler),
-        steps: wish("steps", flags.steps, repeated?.steps),
-        guidance: given("guidance") ? flags.guidance : repeated?.guidance,
-        spacing: wish("spacing", flags.spacing, repeated?.spacing as SampleValues["spacing"]),
-      });
-    });
-    const settings = await usage(() => settle(model, plan, flags, given, repeated));
-    if (flags["dry-run"]) {
-      await io.write(flags.json ? JSON.stringify(settings, null, 2) : describePath(plan.levels));
-      return 0;
-    }
-    const range = await usage(() => shardOf(flags.shard, settings.count));
-    if (flags.shard !== undefined && !given("seed") && repeated === undefined) {
+    if (flags.shard !== undefined && flags.seed === undefined && repeated === undefined) {
       throw new UsageError("Cannot split a run without --seed: every part would draw another one");
     }
-    await draw(model, plan, settings, range, flags, io);
+    if (flags.trajectory !== undefined && extname(flags.trajectory).toLowerCase() !== ".png") {
+      throw new UsageError(`Cannot write ${flags.trajectory}: --trajectory needs a name in .png`);
+    }
+    const model = openModel(name ?? repeated?.model ?? "digits");
+    const plan = await usage(() =>
+      makePlan(model, {
+        sampler: flags.sampler ?? repeated?.sampler,
+        steps: flags.steps ?? repeated?.steps,
+        guidance: given("guidance") ? flags.guidance : repeated?.guidance,
+        spacing: flags.spacing ?? repeated?.spacing,
+      })
+    );
+    const settings = await usage(() => settle(model, plan, flags, given, repeated));
+    if (flags["dry-run"]) {
+      await io.write(flags.json ? JSON.stringify(plan.levels) : describePath(plan.levels));
+      return 0;
+    }
+    await draw(model, plan, settings, flags, io);
     return 0;
   },
 });
 
 /** The options of the plugins that were named, for help. */
-async function details({ flags: { sampler, guidance } }: Pick<Args<typeof flags>, "flags">): Promise<string> {
+async function details(
+  { flags: { sampler, guidance } }: Pick<Args<typeof flags>, "flags">,
+): Promise<string> {
   const { choosePlugin } = await import("../plugins/load.ts");
   const { samplers } = await import("../samplers/mod.ts");
   const { guidances } = await import("../guidance/mod.ts");
@@ -188,20 +182,12 @@ async function details({ flags: { sampler, guidance } }: Pick<Args<typeof flags>
   }).join("\n\n");
 }
 
-/** Settings kept in a PNG by an earlier run. */
+/** The settings that an earlier run kept in a PNG. */
 async function readSettings(path: string): Promise<Settings> {
-  const text = readPngText(await Deno.readFile(path), path)["denoise"];
-  if (text === undefined) {
-    throw new Error(`Cannot repeat "${path}": it holds no settings of denoise`);
-  }
-  try {
-    const { seed, ...rest } = JSON.parse(text);
-    return { ...rest, seed: parseSeed(String(seed)) };
-  } catch (cause) {
-    throw new Error(`Cannot repeat "${path}": its settings are damaged`, { cause });
-  }
+  return parseSettings(readPngText(await Deno.readFile(path), path), path);
 }
 
+/** All that the images depend on: what is typed, else what is repeated, else the defaults. */
 function settle(
   model: Model,
   plan: Plan,
@@ -209,9 +195,8 @@ function settle(
   given: (flag: keyof SampleValues & string) => boolean,
   repeated: Settings | undefined,
 ): Settings {
-  const classes = flags.class === undefined
-    ? repeated?.classes ?? (model.labels.length > 32 ? ["none"] : model.labels)
-    : flags.class.split(",").map((name) => findClass(model, name.trim()));
+  const classes = flags.class?.split(",").map((name) => findClass(model, name.trim())) ??
+    repeated?.classes ?? defaultClasses(model);
   const random = () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   return {
     model: model.name,
@@ -229,38 +214,10 @@ function settle(
   };
 }
 
-/** The label that a name or a number stands for. */
-function findClass({ labels, nullClass, name: model }: Model, name: string): string {
-  if (labels.length === 0) throw new RangeError(`Cannot use --class: ${model} has no classes`);
-  if (name === "none") {
-    if (nullClass !== undefined) return name;
-    throw new RangeError(`Cannot use --class none: ${model} was trained without a null class`);
-  }
-  const label = labels.includes(name)
-    ? name
-    : /^\d+$/.test(name)
-    ? labels[Number(name)]
-    : undefined;
-  if (label !== undefined) return label;
-  const near = nearest(name, labels);
-  throw new RangeError(
-    `Cannot find class "${name}": ${
-      near ? `did you mean ${near}?` : `${model} has ${labels.slice(0, 12).join(", ")}`
-    }${!near && labels.length > 12 ? ", …" : ""}`,
-  );
-}
-
-/** The images of a shard, as indices from `first` to before `end`. */
-function shardOf(text: string | undefined, count: number): { first: number; end: number } {
-  if (text === undefined) return { first: 0, end: count };
-  const [, part = "", parts = ""] = text.match(/^(\d+)\/(\d+)$/) ?? [];
-  const [i, n] = [Number(part), Number(parts)];
-  if (part === "" || n < 1 || i < 1 || i > n) {
-    throw new RangeError(
-      `Cannot use --shard ${text}: it must be I/N with I from 1 to N, as in 1/2`,
-    );
-  }
-  return { first: Math.floor(count * (i - 1) / n), end: Math.floor(count * i / n) };
+/** All classes in turn, unless they are too many for one sheet. */
+function defaultClasses({ labels, nullClass }: Model): readonly string[] {
+  if (labels.length <= 32) return labels;
+  return nullClass === undefined ? labels.slice(0, 1) : ["none"];
 }
 
 function describePath(levels: readonly Level[]): string {
@@ -277,36 +234,18 @@ function describePath(levels: readonly Level[]): string {
     .join("\n");
 }
 
-/** The texts of a PNG: ours as JSON, and the line that other tools show. */
-function textOf(settings: Settings, size: string): Record<string, string> {
-  const { seed, ...rest } = settings;
-  const own = { ...rest, seed: String(seed), version: config.version };
-  const line = [
-    `Steps: ${settings.steps}`,
-    `Sampler: ${settings.sampler}`,
-    `Guidance: ${settings.guidance.join(" + ")}`,
-    `Class: ${settings.classes.join(" ") || "none"}`,
-    `Seed: ${seed}`,
-    `Size: ${size}`,
-    `Model: ${settings.model}`,
-    `RNG: ${settings.rng}`,
-    `Version: denoise ${config.version}`,
-  ].join(", ");
-  return { parameters: line, denoise: JSON.stringify(own) };
-}
-
 async function draw(
   model: Model,
   plan: Plan,
   settings: Settings,
-  { first, end }: { first: number; end: number },
   flags: SampleValues,
   io: Io,
 ): Promise<void> {
-  const { config } = model.unet;
-  const height = config.sample_size ?? 32;
-  const [width, channels] = [height, config.in_channels];
-  const size = `${width}x${height}`;
+  const { first, end } = await usage(() => shardOf(flags.shard ?? "1/1", settings.count));
+  const edge = model.unet.config.sample_size ?? 32;
+  const text = (settings: Settings) =>
+    settingsText(settings, { size: `${edge}x${edge}`, version: config.version });
+  // JSON on stdout leaves no room for image bytes there.
   const output = flags.json && flags.output === undefined ? undefined : await openOutput({
     to: flags.output,
     separate: flags.separate,
@@ -314,138 +253,91 @@ async function draw(
     sheet: { columns: flags.columns },
   });
   await output?.prepare();
-  if (flags.trajectory !== undefined && extname(flags.trajectory) !== ".png") {
-    throw new UsageError(`Cannot write ${flags.trajectory}: --trajectory needs a name in .png`);
-  }
   const { openEngine } = await import("../engines/mod.ts");
-  const { loadDenoiser, guidedPredict } = await import("../pipeline/denoiser.ts");
-  const { run } = await import("../pipeline/run.ts");
+  const { loadDenoiser } = await import("../pipeline/denoiser.ts");
+  const { bitmapsOf, drawBatches } = await import("../pipeline/draw.ts");
+  const started = performance.now();
   const engine = await openEngine(
     flags.engine,
     { threads: flags.threads },
     (name, reason) => io.detail(`Passed over ${name}: ${reason}`),
   );
-  if (engine.name === "cpu" && flags.engine === "auto") {
-    io.warn("only the slow engine is there; see denoise list engines");
-  }
   io.detail(`Computing on ${engine.description}`);
-  const started = performance.now();
-  const { promise, frames, done } = { promise: undefined, frames: [] as Bitmap[][], done: [0] };
-  void promise;
+  const steps = plan.levels.length - 1;
+  const bar = progressBar(io, steps * Math.ceil((end - first) / flags["batch-size"]), "step");
+  const preview = flags.preview === undefined ? undefined : previewer(bar, io);
+  const frames: Bitmap[][] = []; // of the trajectory, by step
+  let drawn = 0;
   try {
-    const denoiser = loadDenoiser(model, engine);
-    const batches: number[][] = [];
-    for (let start = first; start < end; start += flags["batch-size"]) {
-      const stop = Math.min(end, start + flags["batch-size"]);
-      batches.push(Array.from({ length: stop - start }, (_, i) => start + i));
-    }
-    const steps = plan.levels.length - 1;
-    const bar = progressBar(io, steps * batches.length, "step");
-    const protocol = flags.preview === undefined || !io.progress ? "none" : chooseProtocol(env);
-    let drawn = 0; // rows of the last preview
-    try {
-      for (const [batch, indices] of batches.entries()) {
-        const labels = indices.map((index) => settings.classes[index % settings.classes.length]);
-        const shape = [indices.length, height, width, channels] as const;
-        const bitmaps = async (x: tf.Tensor4D) => toBitmaps(await x.data() as Float32Array, shape);
-        const predict = guidedPredict(
-          denoiser,
-          conditionsOf(model, labels, settings.unconditional),
-          plan.guidances,
-          plan.sampler.plugin.takesShift === true,
-        );
-        const seeds = imageSeeds(settings.seed, indices.length, indices[0] ?? 0);
-        const noise = imageNoise(settings.rng, seeds, [height, width, channels]);
-        const keep = async (index: number, x: tf.Tensor4D) => {
-          if (flags.trajectory === undefined) return;
-          (frames[index] ??= []).push(...await bitmaps(x));
-        };
-        const x = await run({
-          sampler: plan.sampler,
-          path: plan.levels,
-          predict,
-          noise,
-          signal: io.signal,
-          async onStep({ step, steps, x, x0 }) {
-            bar.update(batch * steps + step, `image ${indices[0]} to ${indices.at(-1)}`);
-            await keep(step, x);
-            if (protocol !== "none" && flags.preview && step % flags.preview === 0) {
-              const sheet = makeSheet(await bitmaps(x0 ?? x));
-              const { text, rows } = drawPicture(sheet, protocol);
-              bar.log(`${drawn > 0 ? `\x1b[${drawn}A` : ""}${text}`);
-              drawn = rows;
-            }
-          },
-        });
-        for (const [i, bitmap] of (await bitmaps(x)).entries()) {
-          const index = indices[i] ?? 0;
-          const own = { ...settings, ...ownSettings(settings, index) };
-          await output?.add(bitmap, index, textOf(own, size));
-        }
-        x.dispose();
-        done[0] = (done[0] ?? 0) + indices.length;
+    const batches = drawBatches(loadDenoiser(model, engine), {
+      plan,
+      settings,
+      first,
+      end,
+      batchSize: flags["batch-size"],
+      signal: io.signal,
+      async onStep({ step, x, x0 }, { number, batches }) {
+        bar.update(number * steps + step, batches > 1 ? `batch ${number + 1} of ${batches}` : "");
+        if (flags.trajectory !== undefined) (frames[step - 1] ??= []).push(...await bitmapsOf(x));
+        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x));
+      },
+    });
+    for await (const { indices, bitmaps } of batches) {
+      for (const [i, bitmap] of bitmaps.entries()) {
+        const index = indices[i] ?? 0;
+        await output?.add(bitmap, index, text(settingsOfImage(settings, index)));
       }
-    } finally {
-      bar.stop();
-      const files = (done[0] ?? 0) > 0 ? await output?.finish(textOf(settings, size)) ?? [] : [];
-      if (flags.trajectory !== undefined && (done[0] ?? 0) > 0) {
-        await saveTrajectory(flags.trajectory, frames, textOf(settings, size));
-        files.push(flags.trajectory);
-      }
-      const seconds = (performance.now() - started) / 1000;
-      io.detail(`${done[0]} images of ${steps} steps in ${seconds.toFixed(1)} s`);
-      if (files.length > 0) io.log(describeFiles(files, settings));
-      if (flags.json) {
-        const { seed, ...rest } = settings;
-        await io.write(JSON.stringify({ ...rest, seed: String(seed), files, seconds }, null, 2));
-      }
+      drawn += bitmaps.length;
     }
   } finally {
+    bar.stop();
     await engine.dispose();
+    const files = drawn === 0 ? [] : await output?.finish(text(settings)) ?? [];
+    if (drawn > 0 && flags.trajectory !== undefined) {
+      await saveTrajectory(flags.trajectory, frames, drawn, text(settings));
+      files.push(flags.trajectory);
+    }
+    const seconds = (performance.now() - started) / 1000;
+    io.detail(`${drawn} images of ${steps} steps in ${seconds.toFixed(1)} s`);
+    if (files.length > 0) io.log(describeFiles(files, settings));
+    if (flags.json) {
+      const record = { ...settings, seed: String(settings.seed), drawn, files, seconds };
+      await io.write(JSON.stringify(record, null, 2));
+    }
   }
 }
 
-/** What differs for one image of a run. */
-function ownSettings({ seed, classes }: Settings, index: number): Partial<Settings> {
-  const label = classes[index % classes.length];
-  return {
-    seed: imageSeeds(seed, 1, index)[0] ?? seed,
-    count: 1,
-    classes: label === undefined ? [] : [label],
-  };
-}
-
-function conditionsOf(
-  model: Model,
-  labels: readonly (string | undefined)[],
-  unconditional: boolean,
-) {
-  if (model.unet.config.num_class_embeds === null) return {};
-  const numbers = labels.map((label) => label === undefined ? -1 : model.labels.indexOf(label));
-  const nullClass = model.nullClass ?? 0;
-  if (unconditional && model.nullClass === undefined) {
-    throw new UsageError(`Cannot use --unconditional: ${model.name} has no null class`);
+/** Shows images in the terminal, each time over the last ones. */
+function previewer(bar: Progress, io: Io): ((images: readonly Bitmap[]) => void) | undefined {
+  const protocol = io.progress ? chooseProtocol(env) : "none";
+  if (protocol === "none") {
+    io.warn("--preview shows nothing here: stderr is no terminal that can draw");
+    return undefined;
   }
-  return {
-    network: Int32Array.from(numbers, (label) => label < 0 || unconditional ? nullClass : label),
-    classifier: numbers.every((label) => label >= 0) ? Int32Array.from(numbers) : undefined,
+  let rows = 0;
+  return (images) => {
+    const picture = drawPicture(makeSheet(images), protocol);
+    bar.log(`${rows > 0 ? `\x1b[${rows}A` : ""}${picture.text}`);
+    rows = picture.rows;
   };
 }
 
+/** Writes the run as an animation of three seconds; only images that were finished are in it. */
 async function saveTrajectory(
   path: string,
   frames: readonly (readonly Bitmap[])[],
+  drawn: number,
   text: Record<string, string>,
 ): Promise<void> {
-  const sheets = frames.filter((frame) => frame !== undefined).map((frame) => makeSheet(frame));
+  const sheets = frames.map((images) => makeSheet(images.slice(0, drawn)));
   const delay = Math.max(20, Math.min(200, Math.round(3000 / sheets.length)));
   await writeAtomic(path, encodeApng(sheets, { delay, hold: 2000, text }));
 }
 
 function describeFiles(files: readonly string[], { seed }: Settings): string {
   const [first = ""] = files;
-  const names = files.length === 1
-    ? first
-    : `${files.length} files, ${basename(first)} to ${basename(files.at(-1) ?? "")}`;
+  const names = files.length <= 3
+    ? files.join(", ")
+    : `${files.length} files, ${first} to ${basename(files.at(-1) ?? "")}`;
   return `Wrote ${names} (seed ${seed})`;
 }

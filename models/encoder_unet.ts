@@ -88,11 +88,43 @@ export function parseEncoderUNetConfig(
   values: Readonly<Record<string, unknown>>,
   path: string,
 ): EncoderUNetConfig {
-  return checkConfig(values, fields, encoderUNetDefaults, path);
+  const config = checkConfig(values, fields, encoderUNetDefaults, path);
+  const reason = findMisfit(config);
+  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
+  return config;
 }
 
 const [GROUPS, EPS] = [32, 1e-5];
 const HIDDEN = 2048; // of the spatial pools
+
+/** The channels of each level. */
+function widthsOf({ model_channels: base, channel_mult: multiples }: EncoderUNetConfig): number[] {
+  return multiples.map((multiple) => Math.trunc(multiple * base));
+}
+
+/** The reason why the parts of a configuration do not fit together, if any. */
+function findMisfit(config: EncoderUNetConfig): string | undefined {
+  const { image_size: edge, num_head_channels: size, num_heads: heads } = config;
+  const widths = widthsOf(config);
+  if (widths.length === 0) return "channel_mult is empty";
+  const odd = widths.find((width) => width < GROUPS || width % GROUPS !== 0);
+  if (odd !== undefined) {
+    return `channel_mult times model_channels is ${odd}, it must be a multiple of ${GROUPS}`;
+  }
+  if (size !== -1 && size < 1) return `num_head_channels is ${size}, it must be at least 1, or -1`;
+  const attends = (level: number) =>
+    config.attention_resolutions.includes(2 ** level) || level === widths.length - 1;
+  const [name, divisor] = size === -1 ? ["num_heads", heads] : ["num_head_channels", size];
+  const uneven = widths.find((width, level) => attends(level) && width % divisor !== 0);
+  if (uneven !== undefined) {
+    return `${name} (${divisor}) does not divide ${uneven}, the channels of a level with attention`;
+  }
+  const rate = 2 ** (widths.length - 1);
+  if (edge % rate !== 0) {
+    return `image_size (${edge}) is not divisible by ${rate}, the rate of its down-sampling`;
+  }
+  return undefined;
+}
 
 function residual(
   scope: Scope,
@@ -188,7 +220,8 @@ export function encoderUNet(
   x: tf.Tensor4D,
   t: tf.Tensor1D,
 ): tf.Tensor2D {
-  const { model_channels: base, channel_mult: multiples, pool } = config;
+  const { model_channels: base, pool } = config;
+  const widths = widthsOf(config);
   const embedded = timestepEmbedding(t, base, true, 0);
   const hidden = silu(linear(scope.at("time_embed", 0), embedded, 4 * base));
   const time = silu(linear(scope.at("time_embed", 2), hidden, 4 * base));
@@ -200,16 +233,15 @@ export function encoderUNet(
     index++;
     return h;
   };
-  let h = next(conv(block().at(0), x, Math.trunc((multiples[0] ?? 1) * base)));
+  let h = next(conv(block().at(0), x, widths[0] ?? base));
   let rate = 1; // of down-sampling
-  for (const [level, multiple] of multiples.entries()) {
-    const channels = Math.trunc(multiple * base);
+  for (const [level, channels] of widths.entries()) {
     for (let layer = 0; layer < config.num_res_blocks; layer++) {
       h = residual(block().at(0), config, h, time, channels);
       if (config.attention_resolutions.includes(rate)) h = selfAttention(block().at(1), config, h);
       h = next(h);
     }
-    if (level === multiples.length - 1) break;
+    if (level === widths.length - 1) break;
     h = next(
       config.resblock_updown
         ? residual(block().at(0), config, h, time, channels, true)

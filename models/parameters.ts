@@ -5,12 +5,12 @@
  */
 import * as tf from "tfjs";
 import { FROM_STORED, type ParameterSource, type ParameterSpec, storedShape } from "./scope.ts";
-import type { StoredTensor, Weights } from "./weights.ts";
+import { FLOAT_TYPES, type StoredTensor, type Weights } from "./weights.ts";
 
 /**
  * The stored tensor that a network asks for.
  *
- * @throws {Error} Where it is missing or has another shape.
+ * @throws {Error} Where it is missing, or has another shape or type.
  */
 export function findStored(weights: Weights, spec: ParameterSpec): StoredTensor {
   const stored = weights.get(spec.name);
@@ -29,6 +29,12 @@ export function findStored(weights: Weights, spec: ParameterSpec): StoredTensor 
       `Cannot load "${spec.name}": config.json makes its shape [${
         expected.join(", ")
       }], the checkpoint has [${stored.shape.join(", ")}]`,
+    );
+  }
+  const { dtype } = stored;
+  if (!FLOAT_TYPES.some((type) => type === dtype)) {
+    throw new Error(
+      `Cannot load "${spec.name}": its type is ${dtype}, weights must be ${FLOAT_TYPES.join(", ")}`,
     );
   }
   return stored;

@@ -130,19 +130,52 @@ export function parseUNet2DConfig(
   path: string,
 ): UNet2DConfig {
   const config = checkConfig(values, fields, unet2dDefaults, path);
-  const { block_out_channels: widths, down_block_types: down, up_block_types: up } = config;
-  if (down.length !== widths.length || up.length !== widths.length) {
-    throw new TypeError(
-      `Cannot use "${path}": it has ${widths.length} block_out_channels, ${down.length} down_block_types and ${up.length} up_block_types; their numbers must be equal`,
-    );
-  }
-  const odd = widths.find((width) => width % config.norm_num_groups !== 0);
-  if (odd !== undefined) {
-    throw new TypeError(
-      `Cannot use "${path}": norm_num_groups (${config.norm_num_groups}) does not divide ${odd}, one of block_out_channels`,
-    );
-  }
+  const reason = findMisfit(config);
+  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
   return config;
+}
+
+/** The reason why the parts of a configuration do not fit together, if any. */
+function findMisfit(config: UNet2DConfig): string | undefined {
+  const { block_out_channels: widths, down_block_types: down, up_block_types: up } = config;
+  if (down.length !== widths.length || up.length !== widths.length || widths.length === 0) {
+    return `it has ${widths.length} block_out_channels, ${down.length} down_block_types and ${up.length} up_block_types; their numbers must be equal and at least 1`;
+  }
+  const { norm_num_groups: groups, attn_norm_num_groups: own, attention_head_dim: size } = config;
+  const odd = widths.find((width) => width % groups !== 0);
+  if (odd !== undefined) {
+    return `norm_num_groups (${groups}) does not divide ${odd}, one of block_out_channels`;
+  }
+  const middle = config.mid_block_type !== null && config.add_attention;
+  const last = widths[widths.length - 1] ?? 0;
+  if (middle && own !== null && last % own !== 0) {
+    return `attn_norm_num_groups (${own}) does not divide ${last}, the last of block_out_channels`;
+  }
+  const attends = (level: number) =>
+    down[level] === "AttnDownBlock2D" || up[widths.length - 1 - level] === "AttnUpBlock2D" ||
+    middle && level === widths.length - 1;
+  const uneven = widths.find((width, level) => attends(level) && width % (size ?? width) !== 0);
+  if (uneven !== undefined) {
+    return `attention_head_dim (${size}) does not divide ${uneven}, one of block_out_channels`;
+  }
+  if (config.time_embedding_type === "learned" && config.num_train_timesteps === null) {
+    return 'time_embedding_type "learned" needs num_train_timesteps';
+  }
+  const rate = 2 ** down.slice(0, -1).filter((type) => resamplingOf(type, config) !== null).length;
+  if (config.sample_size !== null && config.sample_size % rate !== 0) {
+    return `sample_size (${config.sample_size}) is not divisible by ${rate}, the rate of its down-sampling`;
+  }
+  return undefined;
+}
+
+/** How a block changes the resolution after its layers. */
+function resamplingOf(
+  type: UNet2DConfig["down_block_types"][number] | UNet2DConfig["up_block_types"][number],
+  config: UNet2DConfig,
+): "conv" | "resnet" | null {
+  if (type === "DownBlock2D" || type === "UpBlock2D") return "conv";
+  if (type === "ResnetDownsampleBlock2D" || type === "ResnetUpsampleBlock2D") return "resnet";
+  return type === "AttnDownBlock2D" ? config.downsample_type : config.upsample_type;
 }
 
 interface ResnetOptions {
@@ -267,11 +300,7 @@ export function unet2d(
       skips.push(h);
     }
     if (level === widths.length - 1) return;
-    const how = type === "DownBlock2D"
-      ? "conv"
-      : type === "ResnetDownsampleBlock2D"
-      ? "resnet"
-      : config.downsample_type;
+    const how = resamplingOf(type, config);
     if (how === null) return;
     const part = block.at("downsamplers", 0);
     h = how === "resnet"
@@ -308,11 +337,7 @@ export function unet2d(
       }
     }
     if (index === widths.length - 1) return;
-    const how = type === "UpBlock2D"
-      ? "conv"
-      : type === "ResnetUpsampleBlock2D"
-      ? "resnet"
-      : config.upsample_type;
+    const how = resamplingOf(type, config);
     if (how === null) return;
     const part = block.at("upsamplers", 0);
     h = how === "resnet"

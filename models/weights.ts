@@ -5,7 +5,7 @@
  */
 
 /** Element types that a network's weights may have. */
-export type FloatType = "F32" | "F16" | "BF16" | "F64";
+export const FLOAT_TYPES = ["F32", "F16", "BF16", "F64"] as const;
 
 /** A tensor in a checkpoint, in its layout (PyTorch's), not yet in memory. */
 export interface StoredTensor {

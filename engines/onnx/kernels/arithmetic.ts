@@ -66,7 +66,8 @@ export function like(graph: Graph, x: Value, number: number): Value {
 export function cast(graph: Graph, x: Value, type: ElementType): Value {
   if (x.edge.type === type) return x;
   const data = constantOf(x);
-  if (data !== undefined && !(data instanceof BigInt64Array)) {
+  const plain = type === "float32" || type === "int32" || type === "bool";
+  if (plain && data !== undefined && !(data instanceof BigInt64Array)) {
     const items = type === "bool" ? Array.from(data, (item) => item === 0 ? 0 : 1) : data;
     const edge = graph.constant(type, x.edge.dims, dataOf(type, items));
     return value(edge, x.shape, x.order, x.dims);

@@ -38,17 +38,19 @@ function two(build: (graph: Graph, a: Value, b: Value) => Value): Kernel {
 const operation = (op: string): Kernel => two((graph, a, b) => binary(graph, op, a, b));
 const comparison = (op: string): Kernel => two((graph, a, b) => compare(graph, op, a, b));
 
+/** As an integer, as tfjs has it. */
 function floorDiv(graph: Graph, a: Value, b: Value): Value {
-  if (a.edge.type === "float32") return elementwise(graph, "Floor", [div(graph, a, b)]);
-  // ONNX rounds integers towards zero; doubles hold every int32.
-  const [wideA, wideB] = [cast(graph, a, "float64"), cast(graph, b, "float64")];
-  const quotient = elementwise(graph, "Floor", [elementwise(graph, "Div", [wideA, wideB])]);
-  return cast(graph, quotient, a.edge.type);
+  // ONNX rounds quotients of integers towards zero; doubles hold every int32.
+  const type = a.edge.type === "float32" ? "float32" : "float64";
+  const quotient = elementwise(graph, "Div", [cast(graph, a, type), cast(graph, b, type)]);
+  return cast(graph, elementwise(graph, "Floor", [quotient]), "int32");
 }
 
+/** With the sign of the divisor. */
 function modulo(graph: Graph, a: Value, b: Value): Value {
   if (a.edge.type === "int32") return elementwise(graph, "Mod", [a, b]);
-  return sub(graph, a, mul(graph, floorDiv(graph, a, b), b));
+  const whole = elementwise(graph, "Floor", [div(graph, a, b)]);
+  return sub(graph, a, mul(graph, whole, b));
 }
 
 /** 1 where x is above 0, `below` elsewhere. */

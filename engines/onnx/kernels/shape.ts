@@ -4,7 +4,7 @@
  * @module
  */
 import { slice_util } from "tfjs";
-import type { ElementType, Graph } from "../graph.ts";
+import { type ElementType, type Graph, sizeOf } from "../graph.ts";
 import type { Call, Kernels } from "../kernel.ts";
 import {
   align,
@@ -207,9 +207,15 @@ export const SHAPE: Kernels = {
   Reshape: ({ graph, input, attributes }) => {
     const x = input("x");
     const shape = attributes.numbers("shape");
-    const known = shape.filter((size) => size !== -1).reduce((a, b) => a * b, 1);
-    const size = x.shape.reduce((a, b) => a * b, 1);
-    return reshape(graph, x, shape.map((other) => other === -1 ? size / known : other));
+    const size = sizeOf(x.shape);
+    const rest = size / sizeOf(shape.filter((other) => other !== -1));
+    const wanted = shape.map((other) => other === -1 ? rest : other);
+    if (sizeOf(wanted) !== size) {
+      throw new Error(
+        `Cannot reshape [${x.shape.join(", ")}] to [${shape.join(", ")}]: the sizes differ`,
+      );
+    }
+    return reshape(graph, x, wanted);
   },
   ExpandDims: ({ graph, input, attributes }) => {
     const x = input("input");

@@ -1,0 +1,82 @@
+/**
+ * Draws the images of a run, batch by batch.
+ *
+ * @module
+ */
+import { type Bitmap, toBitmaps } from "../images/pixels.ts";
+import { imageNoise, imageSeeds } from "../noise/mod.ts";
+import type { Images } from "../plugin.ts";
+import { type Denoiser, guidedPredict } from "./denoiser.ts";
+import type { Plan } from "./plan.ts";
+import { type Progress, run } from "./run.ts";
+import { conditionsOf, type Settings } from "./settings.ts";
+
+/** A part of a run and how it is cut into batches. */
+export interface Draw {
+  readonly plan: Plan;
+  readonly settings: Settings;
+  /** Images from `first` to before `end`. */
+  readonly first: number;
+  readonly end: number;
+  readonly batchSize: number;
+  readonly signal?: AbortSignal | undefined;
+  /** After each step of each batch. */
+  onStep?(progress: Progress, batch: Batch): void | Promise<void>;
+}
+
+/** Some images of a run. */
+export interface Batch {
+  /** The batch's number, from 0, and how many there are. */
+  readonly number: number;
+  readonly batches: number;
+  /** The numbers of its images in the whole run. */
+  readonly indices: readonly number[];
+}
+
+/** Drawn images. */
+export interface Drawn extends Batch {
+  readonly bitmaps: readonly Bitmap[];
+}
+
+/** Images as bytes. */
+export async function bitmapsOf(x: Images): Promise<Bitmap[]> {
+  return toBitmaps(await x.data() as Float32Array, x.shape);
+}
+
+/**
+ * Draws a part of a run. An image depends on its own seed and label only, not on its batch.
+ *
+ * @throws What {@linkcode run} throws, and the reason of an aborted signal.
+ */
+export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
+  const { plan, settings, first, end, batchSize, signal, onStep } = draw;
+  const { model } = denoiser;
+  const { sample_size: size, in_channels: channels } = model.unet.config;
+  const edge = size ?? 32;
+  const batches = Math.ceil((end - first) / batchSize);
+  for (let number = 0; number < batches; number++) {
+    const start = first + number * batchSize;
+    const count = Math.min(batchSize, end - start);
+    const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => start + i) };
+    const x = await run({
+      sampler: plan.sampler,
+      path: plan.levels,
+      predict: guidedPredict(
+        denoiser,
+        conditionsOf(model, settings, batch.indices),
+        plan.guidances,
+        plan.sampler.plugin.takesShift === true,
+      ),
+      noise: imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
+        edge,
+        edge,
+        channels,
+      ]),
+      signal,
+      onStep: (progress) => onStep?.(progress, batch),
+    });
+    const bitmaps = await bitmapsOf(x);
+    x.dispose();
+    yield { ...batch, bitmaps };
+  }
+}
