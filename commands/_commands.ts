@@ -12,6 +12,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "draws images from a model",
     load: () => import("./sample.ts"),
   },
+  forward: {
+    summary: "shows an image turning into noise (DDPM, equation 4)",
+    load: () => import("./forward.ts"),
+  },
   train: {
     summary: "trains a UNet on images (DDPM, Algorithm 1)",
     load: () => import("./train.ts"),
@@ -19,6 +23,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   "train-classifier": {
     summary: "trains a classifier of noisy images, for classifier guidance (ADM, section 4.1)",
     load: () => import("./train_classifier.ts"),
+  },
+  info: {
+    summary: "prints a model's card and checks its weights",
+    load: () => import("./info.ts"),
   },
   list: {
     summary: "lists samplers, guidances, schedules, engines and models",

@@ -146,7 +146,9 @@ export async function trainingRun(
   const bar = progressBar(io, steps, "step");
   const tell = (line: LogLine) => {
     const { step, loss, norm, rate, seconds, ...extra } = line;
-    const more = Object.entries(extra).map(([name, value]) => `, ${name} ${value}`).join("");
+    const more = Object.entries(extra)
+      .map(([name, value]) => `, ${name} ${typeof value === "number" ? value : value.join(" ")}`)
+      .join("");
     bar.log(
       `step ${step} of ${steps}: loss ${loss}, gradient ${norm}, rate ${rate}, ${seconds} s${more}`,
     );
@@ -172,8 +174,12 @@ export async function trainingRun(
       onLog: tell,
     });
     bar.stop();
-    if (io.signal.aborted) {
-      io.log(`Stopped after step ${made}; all of it is saved. Continue with --resume`);
+    if (io.signal.aborted && made < steps) {
+      io.log(
+        made === 0
+          ? "Stopped before the first step"
+          : `Stopped after step ${made}; all of it is saved. Continue with --resume`,
+      );
       throw io.signal.reason;
     }
     io.log(`Trained ${made} steps; the model is in ${folder}`);

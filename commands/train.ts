@@ -4,12 +4,19 @@ import { parseUNet2DConfig } from "../models/unet_2d.ts";
 import { alphasCumprodOf } from "../schedules/mod.ts";
 import { openDataset } from "../training/data/mod.ts";
 import { diffusionTask } from "../training/diffusion.ts";
+import { saveSheet } from "../training/sheet.ts";
 import { train } from "../training/train.ts";
 import { command } from "./_command.ts";
 import { trainingEngine, trainingFlags, trainingRun, widthsOf } from "./_training.ts";
 
 const flags = {
   ...trainingFlags({ steps: 6000, batchSize: 64, rate: 3e-3, folder: "runs/unet" }),
+  sheet: {
+    type: "integer",
+    default: 20,
+    min: 0,
+    help: "images on the sheet of samples that each checkpoint draws; 0 for none",
+  },
   prediction: {
     type: "string",
     choices: ["epsilon", "v_prediction", "sample"],
@@ -130,9 +137,10 @@ export default command({
     return await trainingRun(flags, io, (options, hooks) =>
       train(task, options, {
         ...hooks,
-        async onCheckpoint(_step, { specs, vector }) {
+        async onCheckpoint(step, { specs, vector }) {
           const tensors = await namedTensors(vector, specs);
           await saveModel(options.folder, { config, tensors, scheduler, labels: data.labels });
+          if (flags.sheet > 0) await saveSheet(options.folder, step, flags.sheet);
         },
       }), {
       config,

@@ -109,17 +109,20 @@ export default command({
     return await trainingRun(flags, io, (options, hooks) =>
       train(task, options, {
         ...hooks,
-        async onCheckpoint(_step, { specs, vector }) {
+        async onCheckpoint(_step, { specs, vector }, logged) {
           await saveClassifier(options.folder, config, await namedTensors(vector, specs));
+          if (!logged) return;
           const bands = await withParameters(vector, specs, (scope) =>
             accuracyByBand(scope, config, heldOut, HELD_OUT.batches, timesteps));
           const mean = bands.reduce((sum, share) =>
             sum + share, 0) / BANDS;
-          return { accuracy: mean, accuracyByBand: bands };
+          return { accuracy: round(mean), bands: bands.map(round) };
         },
       }), { config, data: flags.data, schedule: flags.schedule, timesteps });
   },
 });
+
+const round = (share: number) => Math.round(share * 1e4) / 1e4;
 
 function configOf(
   { height, width, channels, labels }: Dataset,

@@ -60,9 +60,15 @@ export function loadCheckpoint(path: string, size?: number): Checkpoint {
   if (!Number.isSafeInteger(step) || step < 0) {
     throw new Error(`Cannot resume from "${path}": its step is ${metadata["step"]}`);
   }
+  let settings: unknown;
+  try {
+    settings = JSON.parse(metadata["settings"] ?? "{}");
+  } catch (cause) {
+    throw new Error(`Cannot resume from "${path}": its settings are not JSON`, { cause });
+  }
   return {
     step,
-    settings: JSON.parse(metadata["settings"] ?? "{}"),
+    settings,
     parts: {
       weights: read("weights"),
       mean: read("mean"),

@@ -49,8 +49,9 @@ export function target(type: PredictionType, { x0, eps, alpha, sigma }: NoisyBat
  */
 export function lossWeight(type: PredictionType, snr: number, gamma: number): number {
   if (gamma === 0) return 1;
+  if (type === "epsilon") return Math.min(1, gamma / snr); // finite also where the ratio is 0
   const capped = Math.min(snr, gamma);
-  return type === "sample" ? capped : type === "epsilon" ? capped / snr : capped / (snr + 1);
+  return type === "sample" ? capped : capped / (snr + 1);
 }
 
 /** L_simple (DDPM, equation 14): the mean squared error of the answer, weighted by level. */

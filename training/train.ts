@@ -57,8 +57,15 @@ export interface Hooks {
   onStep?(step: number, loss: number): void;
   /** After every line of the log. */
   onLog?(line: LogLine): void;
-  /** At each checkpoint: writes the model, draws a sheet, measures. What it returns is logged. */
-  onCheckpoint?(step: number, average: Averaged): Promise<Record<string, number | number[]> | void>;
+  /**
+   * After each checkpoint: writes the model, draws a sheet, measures. What it returns is logged,
+   * unless `logged` is false: then the run was interrupted, and somebody waits for its end.
+   */
+  onCheckpoint?(
+    step: number,
+    average: Averaged,
+    logged: boolean,
+  ): Promise<Record<string, number | number[]> | void>;
 }
 
 /** The moving average of the weights and the names of its parts. */
@@ -130,10 +137,9 @@ export async function train<B extends tf.TensorContainer>(
   }
   const started = performance.now();
   let [losses, norms, count] = [0, 0, 0];
-  const save = async () => {
-    const extra = await hooks.onCheckpoint?.(step, { specs, vector: state.average });
+  const save = async (logged: boolean) => {
     await saveCheckpoint(path, step, settings, state);
-    return extra ?? {};
+    return await hooks.onCheckpoint?.(step, { specs, vector: state.average }, logged) ?? {};
   };
   while (step < optimizer.steps && !signal?.aborted) {
     const batch = await task.batch(step);
@@ -149,9 +155,9 @@ export async function train<B extends tf.TensorContainer>(
     const [lossValue, normValue] = [(await loss.data())[0] ?? NaN, (await norm.data())[0] ?? NaN];
     tf.dispose([batch, loss, norm]);
     if (!Number.isFinite(lossValue) || !Number.isFinite(normValue)) {
-      tf.dispose(next);
+      tf.dispose([next, state]);
       throw new Error(
-        `The loss at step ${step} is ${lossValue} and its gradient's norm ${normValue}: the last checkpoint is whole; lower --lr or raise --warmup`,
+        `Cannot go on from step ${step}: its loss is ${lossValue} and its gradient's norm ${normValue}; lower --lr or raise --warmup (what is saved is whole)`,
       );
     }
     tf.dispose(state);
@@ -163,7 +169,7 @@ export async function train<B extends tf.TensorContainer>(
     hooks.onStep?.(step, lossValue);
     const saving = step % options.saveEvery === 0 || step === optimizer.steps;
     if (step % options.logEvery === 0 || saving) {
-      const extra = saving ? await save() : {};
+      const extra = saving ? await save(true) : {};
       const seconds = Math.round(before + (performance.now() - started) / 1000);
       const line = {
         step,
@@ -178,7 +184,9 @@ export async function train<B extends tf.TensorContainer>(
       [losses, norms, count] = [0, 0, 0];
     }
   }
-  if (signal?.aborted && step % options.saveEvery !== 0) await save();
+  if (signal?.aborted && step < optimizer.steps && step % options.saveEvery !== 0) {
+    await save(false);
+  }
   tf.dispose(state);
   return step;
 }

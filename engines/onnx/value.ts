@@ -109,9 +109,7 @@ export function filled(
 /** The value with every repetition written out. */
 export function full(graph: Graph, x: Value): Value {
   if (equal(x.dims, x.shape)) return x;
-  const dims = x.order.map((axis) => x.shape[axis] ?? 1);
-  const edge = graph.node("Expand", [x.edge, graph.integers(dims)], { type: x.edge.type, dims });
-  return value(edge, x.shape, x.order);
+  return value(stored(graph, x, x.order), x.shape, x.order);
 }
 
 /** The stored elements in another order of axes; repeated axes stay of size 1. */
@@ -125,7 +123,10 @@ export function arrange(graph: Graph, x: Value, order: readonly number[]): Edge 
 
 /** All elements, stored in that order of axes. */
 export function stored(graph: Graph, x: Value, order: readonly number[]): Edge {
-  return arrange(graph, full(graph, x), order);
+  const edge = arrange(graph, x, order); // before repetitions are written out, while it is small
+  const dims = order.map((axis) => x.shape[axis] ?? 1);
+  if (equal(edge.dims, dims)) return edge;
+  return graph.node("Expand", [edge, graph.integers(dims)], { type: edge.type, dims });
 }
 
 /** All elements in tfjs's own order. */

@@ -10,6 +10,7 @@ import { readJson } from "../../models/config.ts";
 import { loadedParameters } from "../../models/parameters.ts";
 import { readSafetensors } from "../../models/safetensors.ts";
 import { scopeOf } from "../../models/scope.ts";
+import type { Weights } from "../../models/weights.ts";
 import { unet2d } from "../../models/unet_2d.ts";
 import { openModel } from "../../pipeline/model.ts";
 import { type FixtureTensor, readFixture } from "../_safetensors.ts";
@@ -54,6 +55,19 @@ function assertClose(actual: tf.Tensor, { data, shape }: FixtureTensor, toleranc
   }
 }
 
+/** The scope over a checkpoint; `dispose()` also checks that each of its tensors was used. */
+function openScope(weights: Weights) {
+  const loaded = loadedParameters(weights);
+  const used = new Set<string>();
+  return {
+    scope: scopeOf({ ...loaded, get: (spec) => (used.add(spec.name), loaded.get(spec)) }),
+    dispose() {
+      loaded.dispose();
+      assertEquals([...weights.keys()].filter((name) => !used.has(name)), []);
+    },
+  };
+}
+
 /** Runs a check on the `cpu` backend, whose operations are plain loops, and frees its tensors. */
 async function onCpu(check: () => void): Promise<void> {
   await tf.setBackend("cpu");
@@ -77,15 +91,9 @@ for (const [name, tolerance] of UNETS) {
       const labels = config.num_class_embeds === null
         ? undefined
         : integers(expected("class_labels"));
-      const parameters = loadedParameters(weights);
-      const y = unet2d(
-        scopeOf(parameters),
-        config,
-        images(expected("x")),
-        vector(expected("t")),
-        labels,
-      );
-      parameters.dispose();
+      const { scope, dispose } = openScope(weights);
+      const y = unet2d(scope, config, images(expected("x")), vector(expected("t")), labels);
+      dispose();
       assertClose(y, expected("y"), tolerance);
     }));
 }
@@ -96,29 +104,27 @@ for (const pool of ["attention", "adaptive", "spatial"]) {
     const path = `${folderOf(name)}/config.json`;
     return {
       config: parseEncoderUNetConfig(readJson(path), path),
-      parameters: loadedParameters(
-        readSafetensors(`${folderOf(name)}/model.safetensors`).tensors,
-      ),
+      ...openScope(readSafetensors(`${folderOf(name)}/model.safetensors`).tensors),
       expected: readFixture(`${name}/expected.safetensors`),
     };
   };
 
   Deno.test(`encoderUNet() gives OpenAI's logits with ${pool} pooling`, () =>
     onCpu(() => {
-      const { config, parameters, expected } = open();
+      const { config, scope, dispose, expected } = open();
       const [x, t] = [images(expected("x")), vector(expected("t"))];
-      const logits = encoderUNet(scopeOf(parameters), config, x, t);
-      parameters.dispose();
+      const logits = encoderUNet(scope, config, x, t);
+      dispose();
       assertClose(logits, expected("logits"), 1e-5);
     }));
 
   Deno.test(`classifierGradient() gives OpenAI's gradient with ${pool} pooling`, () =>
     onCpu(() => {
-      const { config, parameters, expected } = open();
+      const { config, scope, dispose, expected } = open();
       const [x, t] = [images(expected("x")), vector(expected("t"))];
       const labels = integers(expected("class_labels"));
-      const gradient = classifierGradient(scopeOf(parameters), config, x, t, labels);
-      parameters.dispose();
+      const gradient = classifierGradient(scope, config, x, t, labels);
+      dispose();
       assertClose(gradient, expected("grad_x"), 1e-4);
     }));
 }

@@ -206,7 +206,8 @@ function filterGradient({ graph, input, attributes }: Call): Value {
   const info = infoOf(x.shape, shape, attributes);
   const rows = info.batchSize * info.outHeight * info.outWidth;
   const taps = info.filterHeight * info.filterWidth * info.inChannels;
-  const parts = concat(graph, windows(graph, x, info), 3);
+  // Channels last: the parts then lie in rows as the product wants them.
+  const parts = concat(graph, windows(graph, value(plain(graph, x), x.shape), info), 3);
   const left = plain(graph, reshape(graph, parts, [rows, taps]));
   const right = plain(graph, reshape(graph, dy, [rows, info.outChannels]));
   const form = { type: "float32", dims: [taps, info.outChannels] } as const;

@@ -21,6 +21,7 @@ const gradient = (name: string, run: Function, inputs = normal([3, 4])): Case =>
 const positive = uniform(0.2, 2, [3, 4]);
 const map = (x: tf.Tensor): tf.Tensor4D =>
   x.as4D(x.shape[0] ?? 1, x.shape[1] ?? 1, x.shape[2] ?? 1, x.shape[3] ?? 1);
+const mask = () => tf.greater(tf.randomNormal([3, 4], 0, 1, "float32", 8), 0);
 const MAP = [2, 4, 6, 4];
 const fixed = (shape: [number, number, number, number]) =>
   tf.randomNormal<tf.Rank.R4>(shape, 0, 1, "float32", 5);
@@ -69,7 +70,7 @@ const CASES: readonly Case[] = [
   gradient("minimum", (a, b) => tf.minimum(a, b), normal([3, 4], [3, 4])),
   gradient("clip", (a) => tf.clipByValue(a, -0.5, 0.5)),
   gradient("squaredDifference", (a, b) => tf.squaredDifference(a, b), normal([3, 4], [3, 4])),
-  gradient("where", (a, b) => tf.where(tf.greater(a, 0), a, b), normal([3, 4], [3, 4])),
+  gradient("where", (a, b) => tf.where(mask(), a, b), normal([3, 4], [3, 4])),
   gradient("sum", (a) => tf.sum(a, 0)),
   gradient("mean", (a) => tf.mean(a, 1, true)),
   gradient("max", (a) => tf.max(a, 1)),
@@ -102,7 +103,7 @@ const CASES: readonly Case[] = [
   ),
   gradient("avgPool", (x) => tf.avgPool(map(x), 2, 2, "valid"), normal(MAP)),
   gradient("avgPool, overlapping", (x) => tf.avgPool(map(x), 3, 1, "valid"), normal(MAP)),
-  gradient("bilinear", (x) => tf.image.resizeBilinear(map(x), [7, 9]), normal(MAP)),
+  gradient("bilinear", (x) => tf.image.resizeBilinear(map(x), [7, 9]), normal([1, 4, 4, 4])),
   gradient("nearest", (x) => tf.image.resizeNearestNeighbor(map(x), [8, 12]), normal([1, 4, 6, 4])),
   gradient(
     "nearest, odd",

@@ -1,0 +1,58 @@
+/**
+ * Sheets of samples drawn while a model is trained, always from the same noise, so that they can be
+ * laid side by side.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import { eagerEngine } from "../engines/eager.ts";
+import { writeAtomic } from "../images/atomic.ts";
+import type { Bitmap } from "../images/pixels.ts";
+import { encodePng } from "../images/png.ts";
+import { makeSheet } from "../images/sheet.ts";
+import { loadDenoiser } from "../pipeline/denoiser.ts";
+import { drawBatches } from "../pipeline/draw.ts";
+import { openModel } from "../pipeline/model.ts";
+import { makePlan } from "../pipeline/plan.ts";
+
+/** Steps of a sheet's sampler: enough to judge a model by. */
+const STEPS = 25;
+
+/**
+ * Draws a sheet from the model folder as it was saved last, on the current tfjs backend, into
+ * `samples/STEP.png` of the folder.
+ *
+ * @param count images; they take the classes in turn.
+ */
+export async function saveSheet(folder: string, step: number, count: number): Promise<void> {
+  const model = openModel(folder);
+  const guidance = model.nullClass === undefined ? [] : ["cfg,scale=2"];
+  const plan = await makePlan(model, { sampler: "ddim", steps: STEPS, guidance });
+  const engine = eagerEngine("training", "the backend of the training");
+  const bitmaps: Bitmap[] = [];
+  try {
+    const batches = drawBatches(loadDenoiser(model, engine), {
+      plan,
+      settings: {
+        model: model.name,
+        seed: 0,
+        count,
+        classes: model.labels,
+        unconditional: false,
+        steps: STEPS,
+        sampler: "ddim",
+        guidance,
+        rng: "philox",
+      },
+      first: 0,
+      end: count,
+      batchSize: count,
+    });
+    for await (const batch of batches) bitmaps.push(...batch.bitmaps);
+  } finally {
+    await engine.dispose();
+  }
+  const sheet = makeSheet(bitmaps, { columns: Math.min(10, count) });
+  const path = join(folder, "samples", `${String(step).padStart(6, "0")}.png`);
+  await writeAtomic(path, encodePng(sheet.pixels, sheet));
+}
