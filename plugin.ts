@@ -123,7 +123,8 @@ export function combine(...terms: [number | tf.Tensor, Images | (() => Images)][
     .map(([weight, term]): Images => tf.mul(typeof term === "function" ? term() : term, weight));
   const [first, ...rest] = used;
   if (first !== undefined) return rest.length === 0 ? first : tf.addN(used);
-  const term = terms[0]?.[1];
+  const all = terms.map(([, term]) => term);
+  const term = all.find((term) => typeof term !== "function") ?? all[0];
   if (term === undefined) throw new TypeError("Cannot combine images: no term was given");
   return tf.zerosLike(typeof term === "function" ? term() : term);
 }

@@ -23,7 +23,7 @@ export function trainingFlags({ steps, batchSize, rate, folder }: TrainingDefaul
       default: "mnist",
       value: "DATA",
       complete: "folder",
-      help: "mnist, fashion, an IDX or npz file, or a folder with one sub-folder a class",
+      help: "mnist, an IDX or npz file, or a folder with one sub-folder a class",
     },
     size: { type: "integer", min: 4, help: "edge of the images in pixels; the data's own without" },
     out: {

@@ -27,7 +27,7 @@ const flags = {
     type: "string",
     choices: ["t", "logsnr"],
     default: "t",
-    help: "what grows by equal steps from picture to picture: time, or the share of noise",
+    help: "what changes by equal steps: time, or the logarithm of signal to noise",
   },
   fresh: {
     type: "flag",
@@ -117,7 +117,7 @@ export default command({
         ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
         : parseSeed(flags.seed)
     );
-    const { alphasCumprod, name } = await readSchedule(flags);
+    const { alphasCumprod, schedule, model } = await readSchedule(flags);
     const count = flags.steps ?? Math.min(flags.animate ? 60 : 8, alphasCumprod.length + 1);
     const levels = await usage(() => forwardLevels(alphasCumprod, count, flags.by));
     const title = file === "-" ? "stdin" : basename(file);
@@ -142,7 +142,8 @@ export default command({
     const textOf = (levels: readonly Level[]) => {
       const settings = {
         image: title,
-        schedule: name,
+        schedule,
+        model,
         timesteps: alphasCumprod.length,
         by: flags.by,
         noise: flags.fresh ? "fresh" : "shared",
@@ -170,16 +171,17 @@ export default command({
   },
 });
 
-/** The share of the image's variance that is left at each timestep, and the schedule's name. */
-async function readSchedule({ model, schedule, timesteps }: Values<typeof flags>) {
-  if (model !== undefined) {
-    const { openModel } = await import("../pipeline/model.ts");
-    const { scheduler, name } = openModel(model);
-    return { alphasCumprod: alphasCumprodOf(scheduler), name: `of ${name}` };
+/** The share of the image's variance that is left at each timestep, and where that is from. */
+async function readSchedule({ model: spec, schedule, timesteps }: Values<typeof flags>) {
+  if (spec === undefined) {
+    const name = schedule === "cosine" ? "squaredcos_cap_v2" : schedule;
+    const scheduler: SchedulerConfig = { beta_schedule: name, num_train_timesteps: timesteps };
+    return { alphasCumprod: await usage(() => alphasCumprodOf(scheduler)), schedule: name };
   }
-  const name = schedule === "cosine" ? "squaredcos_cap_v2" : schedule;
-  const scheduler: SchedulerConfig = { beta_schedule: name, num_train_timesteps: timesteps };
-  return { alphasCumprod: await usage(() => alphasCumprodOf(scheduler)), name };
+  const { openModel } = await import("../pipeline/model.ts");
+  const { scheduler, name: model } = openModel(spec);
+  const name = String(scheduler["beta_schedule"] ?? "linear");
+  return { alphasCumprod: alphasCumprodOf(scheduler), schedule: name, model };
 }
 
 /**
@@ -256,16 +258,17 @@ async function readPicture(file: string, size: number | undefined, io: Io): Prom
 function describe(settings: {
   readonly image: string;
   readonly schedule: string;
+  readonly model?: string | undefined;
   readonly timesteps: number;
   readonly noise: string;
   readonly seed: string;
   readonly rng: string;
   readonly levels: readonly Level[];
 }): string {
-  const { image, schedule, timesteps, noise, seed, rng, levels } = settings;
+  const { image, schedule, model, timesteps, noise, seed, rng, levels } = settings;
   return [
     `Forward process of ${image}`,
-    `Schedule: ${schedule}`,
+    `Schedule: ${schedule}${model === undefined ? "" : ` of ${model}`}`,
     `Timesteps: ${timesteps}`,
     `t: ${levels.map(({ t }) => t < 0 ? "clean" : Number(t.toFixed(2))).join(" ")}`,
     `Noise: ${noise}`,

@@ -65,31 +65,53 @@ function compile(
   computation: Computation,
   weights: Weights,
 ): Compiled {
-  const sessions = new Map<string, Promise<Session>>(); // by the inputs' forms, oldest use first
+  const opened = new Map<string, Opened>(); // by the inputs' forms, the latest use last
   const prepare = (forms: readonly InputForm[]): Promise<Session> => {
     const { model } = traceComputation(computation, checkpointEdges(weights, true), forms);
     return runtime.open(packModel(model), threads);
   };
-  const sessionFor = (inputs: readonly tf.Tensor[]): Promise<Session> => {
+  const use = async <T>(
+    inputs: readonly tf.Tensor[],
+    run: (session: Session) => Promise<T>,
+  ): Promise<T> => {
     const key = inputs.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ");
-    const session = sessions.get(key) ?? prepare(inputs.map(formOf));
-    sessions.delete(key);
-    sessions.set(key, session);
-    session.catch(() => sessions.delete(key));
-    for (const [oldest, session] of sessions) {
-      if (sessions.size <= SESSIONS) break;
-      sessions.delete(oldest);
-      session.then((session) => session.close());
+    const entry = opened.get(key) ?? { session: prepare(inputs.map(formOf)), calls: 0 };
+    opened.delete(key);
+    opened.set(key, entry);
+    entry.calls++;
+    try {
+      return await run(
+        await entry.session.catch((error) => {
+          opened.delete(key);
+          throw error;
+        }),
+      );
+    } finally {
+      entry.calls--;
+      await closeIdle(opened);
     }
-    return session;
   };
   return async (...inputs) => {
     const parcels = Promise.all(inputs.map(pack)); // read before anything else can dispose them
-    const session = await sessionFor(inputs);
-    return (await session.run(await parcels)).map(({ data, dims, type }) =>
-      tf.tensor(data, [...dims], type)
-    );
+    const outputs = await use(inputs, async (session) => session.run(await parcels));
+    return outputs.map(({ data, dims, type }) => tf.tensor(data, [...dims], type));
   };
+}
+
+interface Opened {
+  readonly session: Promise<Session>;
+  /** Calls that are not yet answered. */
+  calls: number;
+}
+
+/** Closes the sessions that were not used for longest, down to {@linkcode SESSIONS}. */
+async function closeIdle(opened: Map<string, Opened>): Promise<void> {
+  for (const [key, { session, calls }] of opened) {
+    if (opened.size <= SESSIONS) return;
+    if (calls > 0) continue;
+    opened.delete(key);
+    await (await session).close();
+  }
 }
 
 function typeOf(tensor: tf.Tensor): "float32" | "int32" | "bool" {

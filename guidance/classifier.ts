@@ -18,13 +18,14 @@ const classifier: Guidance<typeof options> = {
   options,
   needs: ["classifier"],
   async guide(prediction, { x, at, classifierGradient, takesShift, options: { scale, form } }) {
-    if (scale === 0) return prediction;
     if (form === "mean" && !takesShift) {
       throw new RangeError("the sampler has no mean to shift: use form=score or another sampler");
     }
+    const byScore = form === "score" || !takesShift;
+    if (scale === 0 || byScore && at.alpha === 0) return prediction; // pure noise shows no class
     const gradient = await classifierGradient();
     const { eps, shift, ...rest } = prediction;
-    if (form === "score" || !takesShift) {
+    if (byScore) {
       const guided = combine([1, eps], [-scale * at.sigma, gradient]);
       return fromEps(x, at, guided, { ...rest, shift });
     }

@@ -24,6 +24,11 @@ export interface Denoiser {
   readonly gradient?: Compiled | undefined;
 }
 
+/** The part of a denoiser that predictions take. */
+export interface Networks extends Pick<Denoiser, "parameterization" | "network" | "gradient"> {
+  readonly model: Pick<Model, "name" | "nullClass">;
+}
+
 /** Puts a model on an engine. */
 export function loadDenoiser(model: Model, engine: Engine): Denoiser {
   const { config, weights } = model.unet;
@@ -75,25 +80,25 @@ export type Predict = (x: Images, at: Level, share: number) => Promise<Predictio
  * @throws {TypeError} Where a guidance needs what the model does not have.
  */
 export function guidedPredict(
-  denoiser: Denoiser,
+  networks: Networks,
   conditions: Conditions,
   guidances: readonly Chosen<Guidance>[],
   takesShift: boolean,
 ): Predict {
-  for (const { plugin } of guidances) checkNeeds(plugin, denoiser, conditions);
-  const { parameterization } = denoiser;
+  for (const { plugin } of guidances) checkNeeds(plugin, networks, conditions);
+  const { parameterization } = networks;
   return async (x, at, share) => {
     const active = guidances.filter(({ from, until }) =>
       from <= share && (share < until || until === 1)
     );
     const wantsBoth = active.some(({ plugin }) => plugin.needs?.includes("unconditional"));
-    const [labelled, free] = await callNetwork(denoiser, conditions, x, at, wantsBoth);
+    const [labelled, free] = await callNetwork(networks, conditions, x, at, wantsBoth);
     let prediction = toPrediction(labelled, x, at, parameterization);
     const unconditional = () => {
       if (free === undefined) throw new TypeError('it must list "unconditional" in needs');
       return Promise.resolve(toPrediction(free, x, at, parameterization));
     };
-    const gradient = () => callGradient(denoiser, conditions, x, at);
+    const gradient = () => callGradient(networks, conditions, x, at);
     for (const { plugin, options } of active) {
       try {
         prediction = await plugin.guide(prediction, {
@@ -115,7 +120,7 @@ export function guidedPredict(
   };
 }
 
-function checkNeeds(plugin: Guidance, { model, gradient }: Denoiser, conditions: Conditions) {
+function checkNeeds(plugin: Guidance, { model, gradient }: Networks, conditions: Conditions) {
   const fail = (reason: string) =>
     new TypeError(`Cannot use guidance "${plugin.name}" with ${model.name}: ${reason}`);
   if (plugin.needs?.includes("unconditional") && model.nullClass === undefined) {
@@ -145,7 +150,7 @@ function checkPrediction(prediction: Prediction, x: Images, name: string): void 
 
 /** The labelled answer, and the unlabelled one where it is wanted, from one call. */
 async function callNetwork(
-  { network, model }: Denoiser,
+  { network, model }: Networks,
   { network: labels }: Conditions,
   x: Images,
   at: Level,
@@ -173,7 +178,7 @@ async function callNetwork(
 }
 
 async function callGradient(
-  { gradient }: Denoiser,
+  { gradient }: Networks,
   { classifier: labels }: Conditions,
   x: Images,
   at: Level,

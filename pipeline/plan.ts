@@ -7,6 +7,7 @@
 import { guidances as builtinGuidances } from "../guidance/mod.ts";
 import type { Guidance, Level, Sampler } from "../plugin.ts";
 import { choosePlugin, type Chosen } from "../plugins/load.ts";
+import { alternatives } from "../plugins/options.ts";
 import { formatSpec } from "../plugins/spec.ts";
 import { samplers as builtinSamplers } from "../samplers/mod.ts";
 import { pathOf, type Spacing, SPACINGS } from "../schedules/mod.ts";
@@ -32,6 +33,9 @@ export interface Plan {
   readonly levels: readonly Level[];
 }
 
+/** What a plan takes of a model. */
+export type Sampled = Pick<Model, "scheduler" | "recommended">;
+
 /** Steps where neither the user nor the model says. */
 const STEPS = 50;
 
@@ -40,7 +44,7 @@ const STEPS = 50;
  *
  * @throws {RangeError} Where a plugin is unknown, or a value out of range.
  */
-export async function makePlan(model: Model, wishes: Wishes): Promise<Plan> {
+export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   const { recommended, scheduler } = model;
   const ancestral = scheduler["_class_name"] === "DDPMScheduler";
   const name = wishes.sampler ?? recommended.sampler ?? (ancestral ? "ddpm" : "ddim");
@@ -54,12 +58,17 @@ export async function makePlan(model: Model, wishes: Wishes): Promise<Plan> {
   const steps = wishes.steps ?? recommended.steps ?? STEPS;
   const wanted = wishes.spacing ?? recommended.spacing;
   const spacing = SPACINGS.find((each) => each === wanted);
+  if (spacing === undefined && wanted !== undefined) {
+    throw new RangeError(
+      `Cannot use spacing "${wanted}": it must be ${alternatives(SPACINGS)}`,
+    );
+  }
   const levels = timelineOf(sampler, pathOf(scheduler, steps, { spacing }));
   return { sampler, guidances, steps, spacing, levels };
 }
 
 /** What the model's scheduler clips by itself, unless a guidance that does so was asked for. */
-function ownClipping({ scheduler }: Model, asked: readonly string[]): string[] {
+function ownClipping({ scheduler }: Sampled, asked: readonly string[]): string[] {
   if (asked.some((spec) => /^(clip|threshold)(,|$)/.test(spec))) return [];
   const number = (key: string, otherwise: number) => {
     const value = scheduler[key];
@@ -74,8 +83,8 @@ function ownClipping({ scheduler }: Model, asked: readonly string[]): string[] {
   return clip === true ? [formatSpec("clip", { range: number("clip_sample_range", 1) })] : [];
 }
 
-/** A chosen plugin as it is typed, with all its options. */
-export function specOf({ plugin, options, from, until }: Chosen<Sampler | Guidance>): string {
+/** A chosen plugin as it is typed, with all its options: what {@linkcode makePlan} takes again. */
+export function specOf({ source, options, from, until }: Chosen<Sampler | Guidance>): string {
   const interval = { ...(from > 0 && { from }), ...(until < 1 && { until }) };
-  return formatSpec(plugin.name, { ...options, ...interval });
+  return formatSpec(source, { ...options, ...interval });
 }

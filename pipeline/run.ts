@@ -12,7 +12,7 @@ import type { Predict } from "./denoiser.ts";
 /** One run over one batch. */
 export interface Run {
   readonly sampler: Chosen<Sampler>;
-  /** From the noisiest level to the last; a sampler's own timeline replaces it. */
+  /** The levels to visit, from the noisiest to the last: see {@linkcode timelineOf}. */
   readonly path: readonly Level[];
   readonly predict: Predict;
   readonly noise: ImageNoise;
@@ -39,7 +39,10 @@ export function timelineOf(
   { plugin, options }: Chosen<Sampler>,
   path: readonly Level[],
 ): readonly Level[] {
-  const levels = plugin.timeline?.(path, options) ?? path;
+  const levels: unknown = plugin.timeline ? plugin.timeline(path, options) : path;
+  if (!Array.isArray(levels)) {
+    throw new TypeError(`Sampler "${plugin.name}" made a timeline that is no list of levels`);
+  }
   if (levels.length < 2) {
     throw new TypeError(`Sampler "${plugin.name}" made a timeline of fewer than two levels`);
   }
@@ -47,53 +50,82 @@ export function timelineOf(
 }
 
 /**
- * Draws the images of a batch.
+ * Draws the images of a batch. Runs follow each other, since tfjs has one stack of tensor scopes
+ * for all of a process: two at once would free each other's tensors.
  *
  * @returns `[batch, height, width, channel]`; the caller disposes it.
  * @throws {Error} Where a plugin breaks its contract or an image stops being finite; the message
- * names plugin and step.
+ * names plugin and step. Nothing that was computed by then is left behind.
  */
 export async function run({ sampler, path, predict, noise, signal, onStep }: Run): Promise<Images> {
-  const { plugin, options } = sampler;
-  const levels = timelineOf(sampler, path);
-  const steps = levels.length - 1;
+  const { name } = sampler.plugin;
+  const steps = path.length - 1;
+  const [first] = path;
+  if (first === undefined || steps < 1) {
+    throw new RangeError("Cannot sample along a path of fewer than two levels");
+  }
   const draw = () => tf.tensor4d(noise.draw(), [...noise.shape]);
-  const [first] = levels;
-  if (first === undefined) throw new TypeError("Cannot sample along an empty path");
   let x: Images = tf.tidy(() =>
     // Noise of the first level, as if the images there had unit variance in VP models.
     tf.mul(draw(), first.alpha < 1 ? Math.hypot(first.alpha, first.sigma) : first.sigma)
   );
   let history: unknown;
-  for (let index = 0; index < steps; index++) {
-    signal?.throwIfAborted();
-    const [from, to] = [levels[index], levels[index + 1]];
-    if (from === undefined || to === undefined) break;
-    let last: Prediction | undefined;
-    tf.engine().startScope();
-    let next: { readonly x: Images; readonly history?: unknown };
-    let kept: tf.Tensor[] = [];
-    try {
-      next = await plugin.step({
-        x,
-        from,
-        to,
-        noise: draw,
-        options,
-        predict: async (x, at) => last = await predict(x, at, index / steps),
-      }, history);
-      await checkStep(next, x, plugin.name, index + 1);
-      kept = tensorsOf(next);
-      await onStep?.({ step: index + 1, steps, level: to, x: next.x, x0: last?.x0 });
-    } finally {
-      tf.engine().endScope(kept);
+  try {
+    for (const [index, to] of path.slice(1).entries()) {
+      signal?.throwIfAborted();
+      let last: Prediction | undefined;
+      let next: { readonly x: Images; readonly history?: unknown };
+      let kept: tf.Tensor[] = [];
+      tf.engine().startScope();
+      try {
+        next = await makeStep(sampler, index + 1, {
+          x,
+          from: path[index] ?? first,
+          to,
+          noise: draw,
+          predict: async (x, at) => last = await predict(x, at, index / steps),
+        }, history);
+        await checkStep(next, x, name, index + 1);
+        await onStep?.({ step: index + 1, steps, level: to, x: next.x, x0: last?.x0 });
+        kept = tensorsOf(next);
+      } finally {
+        tf.engine().endScope(kept);
+      }
+      tf.dispose([x, ...tensorsOf(history)].filter((tensor) => !kept.includes(tensor)));
+      ({ x, history } = { history: undefined, ...next });
     }
-    const old = [x, ...tensorsOf(history)].filter((tensor) => !kept.includes(tensor));
-    tf.dispose(old);
-    ({ x, history } = { history: undefined, ...next });
+  } catch (error) {
+    tf.dispose([x, ...tensorsOf(history)]);
+    throw error;
   }
   tf.dispose(tensorsOf(history).filter((tensor) => tensor !== x));
   return x;
+}
+
+/** A sampler's step, which is blamed for what it throws, not for what the model does. */
+async function makeStep(
+  { plugin, options }: Chosen<Sampler>,
+  step: number,
+  input: Omit<Parameters<Sampler["step"]>[0], "options">,
+  history: unknown,
+): ReturnType<Sampler["step"]> {
+  const others: unknown[] = [];
+  const predict = async (x: Images, at: Level) => {
+    try {
+      return await input.predict(x, at);
+    } catch (cause) {
+      others.push(cause);
+      throw cause;
+    }
+  };
+  try {
+    return await plugin.step({ ...input, predict, options }, history);
+  } catch (cause) {
+    if (others.includes(cause)) throw cause;
+    const Kind = cause instanceof RangeError ? RangeError : Error;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Kind(`Sampler "${plugin.name}" failed at step ${step}: ${reason}`, { cause });
+  }
 }
 
 /** All tensors inside a value. */
@@ -107,6 +139,7 @@ async function checkStep(next: unknown, x: Images, name: string, step: number): 
   const fail = (reason: string) => new TypeError(`Sampler "${name}" ${reason} at step ${step}`);
   const result = typeof next === "object" && next !== null && "x" in next ? next.x : undefined;
   if (!(result instanceof tf.Tensor)) throw fail("returned no tensor x");
+  if (result.isDisposed) throw fail("returned a tensor x that is disposed");
   if (!tf.util.arraysEqual(result.shape, x.shape)) {
     throw fail(`turned images of shape [${x.shape}] into [${result.shape}]`);
   }

@@ -24,7 +24,7 @@ const ddpm: Sampler<typeof options> = {
     const share = (to.sigma / from.sigma) ** 2;
     const small = large * share; // posterior variance
     const mean = combine([ratio * share, x], [to.alpha * large / from.sigma ** 2, x0]);
-    if (to.sigma === 0) return { x: mean };
+    if (small <= 0) return { x: mean }; // clean, or no step at all: nothing is drawn
     const [low, high] = [Math.log(small), Math.log(large)];
     const spread = variance === "model" && mix !== undefined
       ? exp(add(mul(mix, high - low), low)) // Improved DDPM, equation 15

@@ -10,6 +10,8 @@ import { BACKEND, KERNELS, type TraceBackend, traceBackend } from "./backend.ts"
 import { type Edge, Graph, type Model } from "./graph.ts";
 import { elementType, natural, plain, type Value, value } from "./value.ts";
 
+const STACK = 100; // frames, so that an error names the network's own function
+
 /** An input of a computation: its shape, and its type where it is not float32. */
 export type InputForm = readonly number[] | {
   readonly shape: readonly number[];
@@ -103,10 +105,12 @@ function onBackend<T>(backend: TraceBackend, graph: Graph, run: () => T): T {
   tf.backend(); // the host's, chosen now where it was not before
   const host = tf.getBackend();
   const outer = backend.graph;
+  const { stackTraceLimit } = Error;
   const variables = new Set(Object.keys(engine.registeredVariables));
   // Both switches happen before setBackend's promise is there: neither backend starts up late.
   tf.setBackend(BACKEND);
   backend.graph = graph;
+  Error.stackTraceLimit = STACK;
   engine.startScope("trace");
   try {
     return run();
@@ -115,6 +119,7 @@ function onBackend<T>(backend: TraceBackend, graph: Graph, run: () => T): T {
       if (!variables.has(name)) variable.dispose();
     }
     engine.endScope();
+    Error.stackTraceLimit = stackTraceLimit;
     backend.graph = outer;
     tf.setBackend(host);
   }
@@ -142,7 +147,8 @@ function callerOf(stack: string): string {
     const frame = /^\s*at (?:(.+) \()?(?:file:\/\/)?(.+?):(\d+):\d+\)?$/.exec(line);
     if (frame === null) continue;
     const [, name = "", path = "", row = ""] = frame;
-    if (/node_modules|registry\.npmjs\.org|\/engines\/onnx\/|^(?:ext|node):/.test(path)) continue;
+    const own = path.startsWith(new URL(".", import.meta.url).pathname);
+    if (own || /node_modules|registry\.npmjs\.org|^(?:ext|node):/.test(path)) continue;
     const file = path.split("/").slice(-2).join("/");
     return `${name && `${name}, `}${file}:${row}`;
   }

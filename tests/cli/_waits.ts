@@ -2,9 +2,9 @@
 import { processIo } from "../../commands/_io.ts";
 
 const { signal, write } = processIo();
-await write("ready");
 const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve));
 const alive = setTimeout(() => {}, 60_000);
+await write("ready");
 await stopped;
 if (Deno.args.includes("stubborn")) await new Promise(() => {});
 clearTimeout(alive);

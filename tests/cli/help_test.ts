@@ -4,6 +4,7 @@ import config from "../../deno.json" with { type: "json" };
 import { commands } from "../../commands/_commands.ts";
 import { help, wrap } from "../../commands/_help.ts";
 import { overview } from "../../commands/_main.ts";
+import { parse } from "../../commands/_parse.ts";
 
 const folder = fromFileUrl(new URL("goldens", import.meta.url));
 
@@ -18,6 +19,14 @@ function assertWidth(text: string): void {
   for (const line of text.split("\n")) assert(line.length <= 100, line);
 }
 
+/** An example must be one that its command takes. */
+async function assertParses(typed: string): Promise<void> {
+  const [name = "", ...args] = typed.split(/ [|<>]/)[0]?.split(" ") ?? [];
+  const entry = commands[name];
+  assert(entry, `there is no command for: ${typed}`);
+  parse((await entry.load()).default, args);
+}
+
 Deno.test("the overview is the golden one", async () => {
   assertWidth(overview());
   await assertGolden("denoise", overview());
@@ -29,7 +38,7 @@ for (const [name, { summary, load }] of Object.entries(commands)) {
     const text = help(command);
     assertEquals([command.name, command.summary], [name, summary]);
     assert(name in config.tasks, "deno.json has no task for it");
-    for (const [typed] of command.examples) assert(typed.split(" ")[0] === name, typed);
+    for (const [typed] of command.examples) await assertParses(typed);
     const letters = Object.values(command.flags).flatMap(({ alias }) => alias ?? []);
     assertEquals(letters.length, new Set([...letters, "q", "v", "h"]).size - 3, "letters clash");
     assertWidth(text);

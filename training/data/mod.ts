@@ -7,7 +7,7 @@ import { join } from "@std/path";
 import type { DataOptions, Dataset } from "./dataset.ts";
 import { openFolder } from "./folder.ts";
 import { findIdx, openIdx } from "./idx.ts";
-import { openFashion, openMnist } from "./mnist.ts";
+import { openMnist } from "./mnist.ts";
 import { openNpz } from "./npz.ts";
 
 export type { Batch, DataOptions, Dataset } from "./dataset.ts";
@@ -15,7 +15,7 @@ export type { Batch, DataOptions, Dataset } from "./dataset.ts";
 /**
  * Opens training data.
  *
- * @param spec `mnist`, `fashion`, or a path: an IDX file, a folder of IDX files with MNIST's names,
+ * @param spec `mnist`, or a path: an IDX file, a folder of IDX files with MNIST's names,
  * an npz file, or a folder of images with one sub-folder a class. A folder whose sub-folders are
  * named `train` and `test` has these as its splits. Write `./mnist` for a folder of that name.
  * @throws {RangeError} If the data has no such split, or its images cannot have the size or
@@ -25,7 +25,6 @@ export type { Batch, DataOptions, Dataset } from "./dataset.ts";
  */
 export async function openDataset(spec: string, options: DataOptions = {}): Promise<Dataset> {
   if (spec === "mnist") return await openMnist(options);
-  if (spec === "fashion") return await openFashion(options);
   const { split = "train" } = options;
   if ((await stat(spec)).isDirectory) {
     const idx = await findIdx(spec, split);
@@ -57,7 +56,7 @@ async function stat(spec: string): Promise<Deno.FileInfo> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Deno.errors.NotFound(
-      `Cannot find the training data ${spec}: give mnist, fashion, a file or a folder`,
+      `Cannot find the training data ${spec}: give mnist, a file or a folder`,
     );
   }
 }

@@ -19,10 +19,12 @@ import {
 } from "../value.ts";
 import { add, toFloat } from "./arithmetic.ts";
 import { activate } from "./elementwise.ts";
+import { product, swapped } from "./matrix.ts";
 import { concat, pad, slice } from "./shape.ts";
 
 const OUT_IN: readonly number[] = [3, 2, 0, 1]; // of [height, width, in, out]
 const IN_OUT: readonly number[] = [2, 3, 0, 1];
+const CHANNEL_BY_CHANNEL: readonly number[] = [3, 0, 1, 2]; // of [batch, height, width, channel]
 const SPATIAL = "Cannot trace a convolution";
 
 type Shape4 = [number, number, number, number];
@@ -199,20 +201,23 @@ function windows(graph: Graph, x: Value, info: backend_util.Conv2DInfo): Value[]
   });
 }
 
-/** One matrix product over the shifted parts of x: `[batch·h·w, k·k·in]ᵀ × [batch·h·w, out]`. */
+/**
+ * A matrix product for each place of the filter: the part of x that it sees, `[in, batch·h·w]`, by
+ * dy, `[batch·h·w, out]`. Stored channel by channel, the parts need no further moves.
+ */
 function filterGradient({ graph, input, attributes }: Call): Value {
-  const [x, dy] = [input("x"), input("dy")];
+  const [x, dy] = [input("x"), input("dy")].map((x) =>
+    value(stored(graph, x, CHANNEL_BY_CHANNEL), x.shape, CHANNEL_BY_CHANNEL)
+  );
+  if (x === undefined || dy === undefined) throw new Error(`${SPATIAL}: no input`);
   const shape = attributes.numbers("filterShape");
   const info = infoOf(x.shape, shape, attributes);
   const rows = info.batchSize * info.outHeight * info.outWidth;
-  const taps = info.filterHeight * info.filterWidth * info.inChannels;
-  // Channels last: the parts then lie in rows as the product wants them.
-  const parts = concat(graph, windows(graph, value(plain(graph, x), x.shape), info), 3);
-  const left = plain(graph, reshape(graph, parts, [rows, taps]));
-  const right = plain(graph, reshape(graph, dy, [rows, info.outChannels]));
-  const form = { type: "float32", dims: [taps, info.outChannels] } as const;
-  const edge = graph.node("Gemm", [left, right], form, { transA: 1 });
-  return reshape(graph, value(edge), shape);
+  const right = reshape(graph, dy, [rows, info.outChannels]);
+  const products = windows(graph, x, info).map((part) =>
+    product(graph, swapped(reshape(graph, part, [rows, info.inChannels])), right)
+  );
+  return reshape(graph, concat(graph, products, 0), shape);
 }
 
 /** Kernels of convolutions. */

@@ -10,7 +10,7 @@ import { add, toFloat } from "./arithmetic.ts";
 import { activate } from "./elementwise.ts";
 
 /** With the last two axes swapped, in name only. */
-function swapped(x: Value): Value {
+export function swapped(x: Value): Value {
   const last = x.shape.length - 1;
   const swap = (axis: number) => axis === last ? last - 1 : axis === last - 1 ? last : axis;
   const axes = natural(x.shape.length).map(swap);

@@ -88,3 +88,12 @@ export function assertClose(
   });
   assert(most <= tolerance * scale, `${name}: differs by ${most} of ${scale}`);
 }
+
+/** A tensor of four axes as tfjs types it. */
+export function asMap(x: tf.Tensor): tf.Tensor4D {
+  const [a, b, c, d] = x.shape;
+  if (a === undefined || b === undefined || c === undefined || d === undefined) {
+    throw new TypeError(`[${x.shape.join(", ")}] has not four axes`);
+  }
+  return tf.reshape(x, [a, b, c, d]);
+}

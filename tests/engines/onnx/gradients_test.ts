@@ -1,5 +1,5 @@
 import * as tf from "tfjs";
-import { assertClose, type Case, compare, normal, uniform, withEngine } from "./_compare.ts";
+import { asMap, assertClose, type Case, compare, normal, uniform, withEngine } from "./_compare.ts";
 import { attention, groupNorm, silu, upsample } from "../../../models/layers.ts";
 import { scopeOf } from "../../../models/scope.ts";
 
@@ -19,8 +19,6 @@ const gradient = (name: string, run: Function, inputs = normal([3, 4])): Case =>
 });
 
 const positive = uniform(0.2, 2, [3, 4]);
-const map = (x: tf.Tensor): tf.Tensor4D =>
-  x.as4D(x.shape[0] ?? 1, x.shape[1] ?? 1, x.shape[2] ?? 1, x.shape[3] ?? 1);
 const mask = () => tf.greater(tf.randomNormal([3, 4], 0, 1, "float32", 8), 0);
 const MAP = [2, 4, 6, 4];
 const fixed = (shape: [number, number, number, number]) =>
@@ -34,7 +32,7 @@ const conv = (
 ): Case =>
   gradient(
     `convolution, ${name}`,
-    (x, filter) => tf.conv2d(map(x), map(filter), stride, pad),
+    (x, filter) => tf.conv2d(asMap(x), asMap(filter), stride, pad),
     normal([2, 6, 7, 3], filter),
   );
 
@@ -98,21 +96,25 @@ const CASES: readonly Case[] = [
   conv("strided and padded", 2, [[0, 0], [0, 1], [0, 1], [0, 0]], [3, 3, 3, 4]),
   gradient(
     "depthwise convolution",
-    (x) => tf.depthwiseConv2d(map(x), fixed([3, 3, 4, 1]), 2, "same"),
+    (x) => tf.depthwiseConv2d(asMap(x), fixed([3, 3, 4, 1]), 2, "same"),
     normal(MAP),
   ),
-  gradient("avgPool", (x) => tf.avgPool(map(x), 2, 2, "valid"), normal(MAP)),
-  gradient("avgPool, overlapping", (x) => tf.avgPool(map(x), 3, 1, "valid"), normal(MAP)),
-  gradient("bilinear", (x) => tf.image.resizeBilinear(map(x), [7, 9]), normal([1, 4, 4, 4])),
-  gradient("nearest", (x) => tf.image.resizeNearestNeighbor(map(x), [8, 12]), normal([1, 4, 6, 4])),
+  gradient("avgPool", (x) => tf.avgPool(asMap(x), 2, 2, "valid"), normal(MAP)),
+  gradient("avgPool, overlapping", (x) => tf.avgPool(asMap(x), 3, 1, "valid"), normal(MAP)),
+  gradient("bilinear", (x) => tf.image.resizeBilinear(asMap(x), [7, 9]), normal([1, 4, 4, 4])),
+  gradient(
+    "nearest",
+    (x) => tf.image.resizeNearestNeighbor(asMap(x), [8, 12]),
+    normal([1, 4, 6, 4]),
+  ),
   gradient(
     "nearest, odd",
-    (x) => tf.image.resizeNearestNeighbor(map(x), [7, 9]),
+    (x) => tf.image.resizeNearestNeighbor(asMap(x), [7, 9]),
     normal([1, 4, 6, 4]),
   ),
   gradient("groupNorm", (x) => groupNorm(scope(), x, 2, 1e-5), normal(MAP)),
   gradient("silu", silu),
-  gradient("upsample", (x) => upsample(map(x)), normal(MAP)),
+  gradient("upsample", (x) => upsample(asMap(x)), normal(MAP)),
   gradient(
     "attention",
     (q, k, v) => attention(q.as3D(2, 5, 4), k.as3D(2, 3, 4), v.as3D(2, 3, 4), 2),
@@ -120,10 +122,10 @@ const CASES: readonly Case[] = [
   ),
   gradient("convolutions", (x) => {
     const first = silu(
-      groupNorm(scope(), tf.conv2d(map(x), fixed([3, 3, 4, 8]), 1, "same"), 2, 1e-5),
+      groupNorm(scope(), tf.conv2d(asMap(x), fixed([3, 3, 4, 8]), 1, "same"), 2, 1e-5),
     );
-    const next = tf.conv2d(map(first), fixed([3, 3, 8, 4]), 2, "same");
-    return tf.concat([upsample(map(next)), x], 3);
+    const next = tf.conv2d(asMap(first), fixed([3, 3, 8, 4]), 2, "same");
+    return tf.concat([upsample(asMap(next)), x], 3);
   }, normal(MAP)),
 ];
 
@@ -136,7 +138,7 @@ Deno.test("onnx engine agrees with differences on the gradient of nearest resizi
   withEngine(async (engine) => {
     const weights = fixed([2, 6, 6, 1]);
     const run = (x: tf.Tensor) =>
-      tf.sum(tf.mul(tf.image.resizeNearestNeighbor(map(x), [6, 6]), weights));
+      tf.sum(tf.mul(tf.image.resizeNearestNeighbor(asMap(x), [6, 6]), weights));
     for (const size of [3, 4]) {
       const x = tf.randomNormal([2, size, size, 1]);
       const [actual] = await engine.compile((_, x) => [tf.grad(run)(x)], new Map())(x);

@@ -1,5 +1,5 @@
 import * as tf from "tfjs";
-import { type Case, compare, integers, normal, uniform, withEngine } from "./_compare.ts";
+import { asMap, type Case, compare, integers, normal, uniform, withEngine } from "./_compare.ts";
 
 /** Registers one test that compares all cases of a family. */
 function family(name: string, cases: readonly Case[]): void {
@@ -230,14 +230,6 @@ family("matrix products", [
     inputs: normal([3], [4]),
   },
 ]);
-
-const asMap = (x: tf.Tensor): tf.Tensor4D => tf.reshape(x, toShape4(x.shape));
-
-function toShape4(
-  [a = 1, b = 1, c = 1, d = 1]: readonly number[],
-): [number, number, number, number] {
-  return [a, b, c, d];
-}
 
 const conv = (
   name: string,

@@ -1,0 +1,253 @@
+import { join } from "@std/path";
+import type { Computation } from "../engines/engine.ts";
+import type { InputForm } from "../engines/onnx/trace.ts";
+import type { UNet2DConfig } from "../models/unet_2d.ts";
+import type { Weights } from "../models/weights.ts";
+import type { Model, Part } from "../pipeline/model.ts";
+import type { ParameterSpec } from "../models/scope.ts";
+import { command, usage } from "./_command.ts";
+import { type Row, table } from "./_help.ts";
+
+/** What is wrong with one tensor of a checkpoint. */
+export interface Misfit {
+  readonly tensor: string;
+  readonly problem: "missing" | "unexpected" | "shape" | "type";
+  readonly expected?: readonly number[] | undefined;
+  readonly found?: readonly number[] | string | undefined;
+}
+
+/** A network of a model, as the card shows it. */
+interface NetworkCard {
+  readonly class: string;
+  readonly parameters: number;
+  readonly tensors: number;
+  readonly bytes: number;
+  readonly types: readonly string[];
+  readonly misfits: readonly Misfit[];
+}
+
+/** `denoise info`: a model's card. */
+export default command({
+  name: "info",
+  summary: "prints a model's card and checks its weights",
+  usage: "[MODEL]",
+  description:
+    "Prints what a model is: its networks, classes, noise schedule and how sample runs it. MODEL " +
+    "is a bundled name (digits without it) or a model folder in the layout of diffusers. Of the " +
+    "weights only names, types and shapes are read and compared with config.json; the exit status " +
+    "is 1 where they do not fit.",
+  examples: [
+    ["info", "the bundled digits"],
+    ["info runs/digits", "a folder"],
+    ["info --json | jq .unet.parameters", "for programs"],
+  ],
+  flags: { json: { type: "flag", help: "print one JSON object" } },
+  async run({ flags, positional: [spec = "digits"], io }) {
+    const { openModel } = await import("../pipeline/model.ts");
+    const card = await cardOf(openModel(spec));
+    await io.write(flags.json ? JSON.stringify(card, null, 2) : draw(card, io.outStyle.bold));
+    const misfits = [...card.unet.misfits, ...card.classifier?.misfits ?? []];
+    if (misfits.length === 0) return 0;
+    const count = misfits.length === 1 ? "1 tensor does" : `${misfits.length} tensors do`;
+    throw new Error(`Cannot use the model ${card.name}: ${count} not fit config.json`);
+  },
+});
+
+type Card = Awaited<ReturnType<typeof cardOf>>;
+
+async function cardOf(model: Model) {
+  const tf = await import("tfjs");
+  const { parameterization } = await import("../pipeline/prediction.ts");
+  const { makePlan, specOf } = await import("../pipeline/plan.ts");
+  const { alphasCumprodOf } = await import("../schedules/mod.ts");
+  tf.enableProdMode(); // silences tfjs' advertisement of its other backends
+  await tf.setBackend("cpu");
+  const { name, folder, unet, scheduler, classifier, labels, nullClass, recommended } = model;
+  const { config } = unet;
+  const { type, learned } = parameterization(
+    scheduler,
+    config.out_channels === 2 * config.in_channels,
+  );
+  const alphasCumprod = alphasCumprodOf(scheduler);
+  const plan = await usage(() => makePlan(model, {}));
+  return {
+    name,
+    folder,
+    about: await readAbout(folder),
+    unet: await networkCard("UNet2DModel", unet, await unetShapes(config)),
+    sampleSize: config.sample_size,
+    channels: config.in_channels,
+    labels,
+    nullClass: nullClass ?? null,
+    schedule: {
+      class: String(scheduler["_class_name"] ?? "unknown"),
+      betas: Array.isArray(scheduler["trained_betas"])
+        ? "trained_betas"
+        : String(scheduler["beta_schedule"] ?? "linear"),
+      timesteps: alphasCumprod.length,
+      prediction: type,
+      variance: learned ? "learned" : "fixed",
+      signalLeft: Math.sqrt(alphasCumprod.at(-1) ?? 0), // alpha of the last timestep
+    },
+    classifier: classifier &&
+      await networkCard("EncoderUNetModel", classifier, await classifierShapes(classifier)),
+    sampling: {
+      sampler: specOf(plan.sampler),
+      steps: plan.steps,
+      guidance: plan.guidances.map(specOf),
+      spacing: plan.spacing ?? null,
+      recommended: Object.keys(recommended).length > 0,
+    },
+  };
+}
+
+async function unetShapes(config: UNet2DConfig): Promise<ParameterSpec[]> {
+  const { unet2d } = await import("../models/unet_2d.ts");
+  const edge = config.sample_size ?? 2 ** config.block_out_channels.length;
+  return await shapes(
+    (scope, x, t, labels) => [
+      // The inputs below, which a computation of any number of inputs cannot type.
+      unet2d(...[scope, config, x, t, labels] as Parameters<typeof unet2d>),
+    ],
+    [[1, edge, edge, config.in_channels], [1], { shape: [1], dtype: "int32" }],
+  );
+}
+
+async function classifierShapes(
+  { config }: NonNullable<Model["classifier"]>,
+): Promise<ParameterSpec[]> {
+  const { encoderUNet } = await import("../models/encoder_unet.ts");
+  const { image_size: edge, in_channels: channels } = config;
+  return await shapes(
+    (scope, x, t) => [encoderUNet(...[scope, config, x, t] as Parameters<typeof encoderUNet>)],
+    [[1, edge, edge, channels], [1]],
+  );
+}
+
+async function shapes(network: Computation, inputs: InputForm[]): Promise<ParameterSpec[]> {
+  const { shapesOf } = await import("../engines/onnx/shapes.ts");
+  return shapesOf(network, inputs).parameters;
+}
+
+async function networkCard(
+  name: string,
+  { weights }: Part<unknown>,
+  specs: readonly ParameterSpec[],
+): Promise<NetworkCard> {
+  const { storedShape } = await import("../models/scope.ts");
+  const { FLOAT_TYPES } = await import("../models/weights.ts");
+  const stored = [...weights.values()];
+  const files = new Set(stored.flatMap(({ file }) => file === undefined ? [] : [file.path]));
+  const sizes = await Promise.all([...files].map(async (path) => (await Deno.stat(path)).size));
+  const wanted = specs.map(({ name, shape, layout }) =>
+    [name, storedShape(shape, layout)] as const
+  );
+  return {
+    class: name,
+    parameters: sum(stored.map(({ shape }) => shape.reduce((product, size) => product * size, 1))),
+    tensors: weights.size,
+    bytes: sum(sizes),
+    types: [...new Set(stored.map(({ dtype }) => dtype))],
+    misfits: findMisfits(weights, new Map(wanted), FLOAT_TYPES),
+  };
+}
+
+/** All that is wrong with a checkpoint, by the stored shapes that its network asks for. */
+export function findMisfits(
+  weights: Weights,
+  wanted: ReadonlyMap<string, readonly number[]>,
+  types: readonly string[],
+): Misfit[] {
+  const ofNetwork = [...wanted].flatMap(([tensor, expected]): Misfit[] => {
+    const found = weights.get(tensor);
+    if (found === undefined) return [{ tensor, problem: "missing", expected }];
+    if (String(found.shape) !== String(expected)) {
+      return [{ tensor, problem: "shape", expected, found: found.shape }];
+    }
+    return types.includes(found.dtype) ? [] : [{ tensor, problem: "type", found: found.dtype }];
+  });
+  const others = [...weights.values()].filter(({ name }) => !wanted.has(name))
+    .map(({ name, shape }): Misfit => ({ tensor: name, problem: "unexpected", found: shape }));
+  return [...ofNetwork, ...others];
+}
+
+function draw(card: Card, bold: (text: string) => string): string {
+  const { unet, labels, nullClass, schedule, classifier, sampling } = card;
+  const size = card.sampleSize === null ? "any size" : `${card.sampleSize}x${card.sampleSize}`;
+  const color = { 1: "grey", 3: "RGB" }[card.channels] ?? `${card.channels} channels`;
+  const known = labels.length > 16
+    ? `${labels.length} classes, ${labels.slice(0, 8).join(", ")}, …`
+    : labels.join(", ");
+  const classes = nullClass === null ? known : `${known}, and a null class (${nullClass})`;
+  const guidance = sampling.guidance.length === 0 ? "no guidance" : sampling.guidance.join(" + ");
+  const left = Number(schedule.signalLeft.toPrecision(2));
+  const rows: Row[] = [
+    ["folder", card.folder],
+    ["network", describeNetwork(unet)],
+    ["images", `${size}, ${color}`],
+    ["classes", labels.length === 0 ? "none" : classes],
+    ["schedule", `${schedule.betas}, ${schedule.timesteps} timesteps; alpha ends at ${left}`],
+    ["predicts", `${schedule.prediction}, with ${schedule.variance} variance`],
+    ["classifier", classifier === undefined ? "none" : describeNetwork(classifier)],
+    [
+      "sampling",
+      `${sampling.sampler}; ${sampling.steps} steps, spacing ${
+        sampling.spacing ?? "of the schedule"
+      }; ${guidance} (${sampling.recommended ? "as sampling.json says" : "defaults"})`,
+    ],
+  ];
+  const problems = [["unet", unet] as const, ["classifier", classifier] as const]
+    .flatMap(([part, network]) => network?.misfits.map((it) => `  ${part}: ${explain(it)}`) ?? []);
+  return [
+    bold(card.name),
+    ...card.about.map((line) => `  ${line}`),
+    "",
+    table(rows),
+    ...problems.length === 0 ? [] : ["", bold("Tensors that do not fit config.json:"), ...problems],
+  ].join("\n");
+}
+
+function describeNetwork({ class: name, parameters, tensors, bytes, types }: NetworkCard): string {
+  const count = parameters.toLocaleString("en-US");
+  const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  return `${name}, ${count} parameters in ${tensors} tensors, ${size} of ${types.join(" and ")}`;
+}
+
+function explain({ tensor, problem, expected = [], found = [] }: Misfit): string {
+  const [wanted, there] = [expected, found].map((it) =>
+    typeof it === "string" ? it : `[${it.join(", ")}]`
+  );
+  switch (problem) {
+    case "missing":
+      return `${tensor} ${wanted} is missing`;
+    case "unexpected":
+      return `${tensor} ${there} is no part of the network`;
+    case "shape":
+      return `${tensor} is ${there}, it must be ${wanted}`;
+    case "type":
+      return `${tensor} is of type ${there}, it must be of floats`;
+  }
+}
+
+/** The first heading and the first paragraph of a model's README, if it has one. */
+async function readAbout(folder: string): Promise<string[]> {
+  for (const name of ["README.md", "MODEL_CARD.md"]) {
+    let text: string;
+    try {
+      text = await Deno.readTextFile(join(folder, name));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      throw error;
+    }
+    const body = text.replace(/^---\r?\n.*?\n---\r?\n/s, ""); // the card's YAML
+    const parts = body.split(/\r?\n\s*\n/).map((part) => part.trim())
+      .filter((part) => /^[#\p{L}\p{N}]/u.test(part));
+    return parts.slice(0, 2).flatMap((part) => part.replace(/^#+\s*/, "").split(/\r?\n/))
+      .slice(0, 6);
+  }
+  return [];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,131 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { toFileUrl } from "@std/path";
+import { makePlan, specOf, type Wishes } from "../../pipeline/plan.ts";
+import type { Recommended } from "../../pipeline/model.ts";
+import type { SchedulerConfig } from "../../schedules/mod.ts";
+
+const DDPM = { _class_name: "DDPMScheduler" };
+const DDIM = { _class_name: "DDIMScheduler" };
+
+/** A plan as it would be typed. */
+async function plan(
+  scheduler: SchedulerConfig,
+  wishes: Wishes = {},
+  recommended: Recommended = {},
+) {
+  const { sampler, guidances, steps, spacing, levels } = await makePlan(
+    { scheduler, recommended },
+    wishes,
+  );
+  return {
+    sampler: specOf(sampler),
+    guidance: guidances.map(specOf),
+    steps,
+    spacing,
+    levels: levels.map(({ t }) => t),
+  };
+}
+
+Deno.test("makePlan() follows the scheduler where nobody says otherwise", async () => {
+  const ddpm = await plan(DDPM);
+  assertEquals([ddpm.sampler, ddpm.guidance], ["ddpm,variance=model", ["clip,range=1"]]);
+  assertEquals([ddpm.steps, ddpm.spacing], [50, undefined]);
+  assertEquals([ddpm.levels.length, ddpm.levels[0], ddpm.levels.at(-2)], [51, 980, 0]);
+  assertEquals((await plan(DDIM)).sampler, "ddim,eta=0");
+  assertEquals((await plan({ _class_name: "PNDMScheduler" })).sampler, "ddim,eta=0");
+  const trailing = await plan({ ...DDIM, timestep_spacing: "trailing" }, { steps: 2 });
+  assertEquals(trailing.levels, [999, 499, -1]);
+});
+
+Deno.test("makePlan() takes what the model recommends, and what is asked for before it", async () => {
+  const recommended = {
+    sampler: "ddim,eta=0.5",
+    steps: 2,
+    guidance: ["cfg,scale=2"],
+    spacing: "linspace",
+  };
+  const own = await plan(DDPM, {}, recommended);
+  assertEquals(own, {
+    sampler: "ddim,eta=0.5",
+    guidance: ["cfg,scale=2", "clip,range=1"],
+    steps: 2,
+    spacing: "linspace",
+    levels: [999, 0, -1],
+  });
+  const wishes = { sampler: "ddpm", steps: 1, guidance: ["clip,range=2"], spacing: "trailing" };
+  assertEquals(await plan(DDPM, wishes, recommended), {
+    sampler: "ddpm,variance=model",
+    guidance: ["clip,range=2"],
+    steps: 1,
+    spacing: "trailing",
+    levels: [999, -1],
+  });
+});
+
+Deno.test("makePlan() clips as the scheduler does, unless a guidance that clips is asked for", async () => {
+  const guidance = async (scheduler: SchedulerConfig, asked?: string[]) =>
+    (await plan(scheduler, { guidance: asked })).guidance;
+  assertEquals(await guidance({ ...DDIM, clip_sample: false }), []);
+  assertEquals(await guidance({ ...DDIM, clip_sample_range: 2 }), ["clip,range=2"]);
+  assertEquals(await guidance({ _class_name: "PNDMScheduler" }), []);
+  assertEquals(await guidance({ _class_name: "PNDMScheduler", clip_sample: true }), [
+    "clip,range=1",
+  ]);
+  assertEquals(await guidance({ ...DDIM, thresholding: true }), [
+    "threshold,percentile=0.995,max=1",
+  ]);
+  const imagen = { thresholding: true, dynamic_thresholding_ratio: 0.9, sample_max_value: 1.5 };
+  assertEquals(await guidance({ ...DDIM, ...imagen }), ["threshold,percentile=0.9,max=1.5"]);
+  assertEquals(await guidance(DDIM, ["cfg"]), ["cfg,scale=3", "clip,range=1"]);
+  assertEquals(await guidance(DDIM, ["clip,range=3", "cfg"]), ["clip,range=3", "cfg,scale=3"]);
+  assertEquals(await guidance(DDIM, ["threshold"]), ["threshold,percentile=0.995,max=100"]);
+  assertEquals(await guidance(DDIM, ["none"]), []);
+  assertEquals(await guidance(DDIM, []), ["clip,range=1"]);
+});
+
+Deno.test("makePlan() gives what it was made of back as it is typed", async () => {
+  const typed = { sampler: "ddim,eta=0.25", guidance: ["cfg,scale=2,from=0.25,until=0.5", "clip"] };
+  const first = await plan(DDIM, typed);
+  assertEquals(first.guidance, ["cfg,scale=2,from=0.25,until=0.5", "clip,range=1"]);
+  assertEquals(await plan(DDIM, { sampler: first.sampler, guidance: first.guidance }), first);
+});
+
+Deno.test("makePlan() takes the levels of a sampler that has its own", async () => {
+  const text = `export default {
+    name: "mine", summary: "a test", options: { again: { type: "number", default: 2, help: "" } },
+    timeline: (path, { again }) => path.flatMap((level) => Array(again).fill(level)),
+    async step({ x }) { return { x }; },
+  };`;
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = `${folder}/mine.js`;
+    await Deno.writeTextFile(file, text);
+    const sampler = `${toFileUrl(file).href},again=3`;
+    const own = await plan(DDIM, { sampler, steps: 2 });
+    assertEquals([own.levels.length, own.sampler], [9, sampler]);
+    assertEquals(await plan(DDIM, { sampler: own.sampler, steps: 2 }), own);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("makePlan() refuses what it does not know", async () => {
+  const wrong: [Wishes, string][] = [
+    [{ sampler: "ddmi" }, 'Cannot find sampler "ddmi": did you mean ddim?'],
+    [{ guidance: ["cgf"] }, 'Cannot find guidance "cgf": did you mean cfg?'],
+    [{ guidance: ["cfg", "none"] }, 'Cannot find guidance "none"'],
+    [{ sampler: "ddim,eta=2" }, "eta must be between 0 and 1"],
+    [{ guidance: ["cfg,scale=-1"] }, "scale must be at least 0"],
+    [
+      { spacing: "tailing" },
+      'Cannot use spacing "tailing": it must be leading, linspace or trailing',
+    ],
+    [{ steps: 0 }, "steps must be between 1 and 1000"],
+    [{ steps: 1001 }, "steps must be between 1 and 1000"],
+  ];
+  for (const [wishes, message] of wrong) {
+    await assertRejects(() => plan(DDIM, wishes), RangeError, message);
+  }
+  const spacing = { spacing: "karras" };
+  await assertRejects(() => plan(DDIM, {}, spacing), RangeError, 'Cannot use spacing "karras"');
+});

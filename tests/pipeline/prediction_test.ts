@@ -1,0 +1,91 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import * as tf from "tfjs";
+import { fromEps, fromV, fromX0, type Images, type Level } from "../../plugin.ts";
+import { parameterization, toPrediction } from "../../pipeline/prediction.ts";
+import { distance } from "./_closed_form.ts";
+
+const images = (...values: number[]): Images => tf.tensor4d(values, [1, 1, values.length, 1]);
+const values = (tensor: tf.Tensor | undefined) => [...tensor?.dataSync() ?? []];
+
+const LEVELS: Level[] = [
+  { t: 10, alpha: 0.6, sigma: 0.8 }, // variance-preserving
+  { t: 10, alpha: 1, sigma: 14 }, // variance-exploding
+  { t: 10, alpha: 0.7, sigma: 0.3 }, // flow
+];
+const [X0, EPS] = [[0.5, -0.25, 1], [1.5, 0.5, -2]];
+
+Deno.test("toPrediction() turns what a network answers into clean images and noise", () => {
+  for (const at of LEVELS) {
+    const mix = (a: number, b: number) =>
+      images(...X0.map((clean, i) => a * clean + b * (EPS[i] ?? NaN)));
+    const x = mix(at.alpha, at.sigma);
+    const answers = {
+      epsilon: mix(0, 1),
+      sample: mix(1, 0),
+      v_prediction: mix(-at.sigma, at.alpha),
+    } as const;
+    for (const [type, raw] of Object.entries(answers)) {
+      const read = parameterization({ prediction_type: type }, false);
+      const { x0, eps, mix } = toPrediction(raw, x, at, read);
+      assert(distance(values(x0), X0) < 1e-5, type);
+      assert(distance(values(eps), EPS) < 1e-5, type);
+      assertEquals(mix, undefined);
+    }
+  }
+});
+
+Deno.test("toPrediction() splits off the variance of each channel as a share", () => {
+  const x = tf.zeros([1, 1, 2, 3]) as Images;
+  const raw = tf.tensor4d([1, 2, 3, -1, 0, 1, 4, 5, 6, 0.5, -0.5, -3], [1, 1, 2, 6]);
+  for (const type of ["epsilon", "sample", "v_prediction"] as const) {
+    const { mix, x0, eps } = toPrediction(raw, x, LEVELS[0] as Level, { type, learned: true });
+    assertEquals(values(mix), [0, 0.5, 1, 0.75, 0.25, -1]);
+    assertEquals([mix?.shape, x0.shape, eps.shape], Array(3).fill([1, 1, 2, 3]));
+  }
+  const { eps } = toPrediction(raw, x, LEVELS[0] as Level, { type: "epsilon", learned: true });
+  assertEquals(values(eps), [1, 2, 3, 4, 5, 6]);
+});
+
+Deno.test("toPrediction() reads x0 and v where nothing of the image is left", () => {
+  const at = { t: 999, alpha: 0, sigma: 1 };
+  const x = images(1.5, -0.5);
+  for (
+    const [type, raw] of [["sample", images(0.5, 1)], ["v_prediction", images(-0.5, -1)]] as const
+  ) {
+    const { x0, eps } = toPrediction(raw, x, at, { type, learned: false });
+    assertEquals([values(x0), values(eps)], [[0.5, 1], [1.5, -0.5]]);
+  }
+});
+
+Deno.test("fromX0(), fromEps() and fromV() are inverses and keep x = alpha x0 + sigma eps", () => {
+  for (const at of LEVELS) {
+    const x = images(0.75, -2, 3);
+    const first = fromX0(x, at, images(0.5, -0.25, 1));
+    const v = tf.sub(tf.mul(first.eps, at.alpha), tf.mul(first.x0, at.sigma)) as Images;
+    for (const { x0, eps } of [first, fromEps(x, at, first.eps), fromV(x, at, v)]) {
+      const sum = tf.add(tf.mul(x0, at.alpha), tf.mul(eps, at.sigma));
+      assert(distance(values(sum), values(x)) < 1e-5);
+      assert(distance(values(x0), values(first.x0)) < 1e-5);
+      assert(distance(values(eps), values(first.eps)) < 1e-5);
+    }
+  }
+});
+
+Deno.test("fromX0(), fromEps() and fromV() keep variance and shift", () => {
+  const [x, mix, shift] = [images(1), images(0.5), images(2)];
+  const at = LEVELS[0] as Level;
+  for (const make of [fromX0, fromEps, fromV]) {
+    const prediction = make(x, at, x, { mix, shift });
+    assert(prediction.mix === mix && prediction.shift === shift);
+    assertEquals(Object.keys(make(x, at, x)).toSorted(), ["eps", "x0"]);
+  }
+});
+
+Deno.test("parameterization() knows the names of diffusers and refuses others", () => {
+  assertEquals(parameterization({}, true), { type: "epsilon", learned: true });
+  assertThrows(
+    () => parameterization({ prediction_type: "flow" }, false),
+    TypeError,
+    "Cannot use prediction_type=flow: it must be one of epsilon, sample, v_prediction",
+  );
+});

@@ -1,0 +1,117 @@
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import * as tf from "tfjs";
+import { parseEncoderUNetConfig } from "../../models/encoder_unet.ts";
+import { alphasCumprodOf } from "../../schedules/mod.ts";
+import { type BatchOptions, makeBatches } from "../../training/batches.ts";
+import { accuracyByBand, BANDS, classifierTask } from "../../training/classifier.ts";
+import { freshState } from "../../training/checkpoint.ts";
+import { recordParameters, startValues, withParameters } from "../../training/parameters.ts";
+import { trainingStep } from "../../training/step.ts";
+import { philoxAt } from "../../noise/mod.ts";
+import { halves, onCpu } from "./_tiny.ts";
+
+const config = parseEncoderUNetConfig({
+  image_size: 8,
+  in_channels: 1,
+  model_channels: 32,
+  out_channels: 2,
+  num_res_blocks: 1,
+  attention_resolutions: [],
+  channel_mult: [1],
+  pool: "attention",
+}, "the test");
+
+const OPTIONS: BatchOptions = {
+  seed: 4,
+  batchSize: 20,
+  alphasCumprod: alphasCumprodOf({ beta_schedule: "squaredcos_cap_v2" }),
+  prediction: "epsilon",
+  snrGamma: 0,
+  labelled: true,
+};
+
+Deno.test("classifierTask() learns to name noisy images", () =>
+  onCpu(async () => {
+    const task = classifierTask(config, halves(40), OPTIONS);
+    const specs = recordParameters((scope) => task.probe(scope));
+    let state = freshState(startValues(specs, {
+      uniform: (name, count) => philoxAt(1, name.length).uniform(count),
+      normal: (name, count) => philoxAt(1, name.length).normal(count),
+    }));
+    const losses: number[] = [];
+    for (let step = 0; step < 6; step++) {
+      const batch = await task.batch(step);
+      const rates = {
+        learningRate: 0.003,
+        beta1: 0.9,
+        beta2: 0.99,
+        weightDecay: 0,
+        clip: 1,
+        decay: 0,
+        step,
+      };
+      const made = tf.tidy(() =>
+        trainingStep((scope) => task.loss(scope, batch), specs, state, rates)
+      );
+      losses.push(made.loss.dataSync()[0]!);
+      tf.dispose([batch, state, made.loss, made.norm]);
+      state = made.state;
+    }
+    assert(losses[5]! < 0.7 * losses[0]!, losses.join(" "));
+    const heldOut = makeBatches(halves(40), { ...OPTIONS, seed: 99 });
+    const bands = await withParameters(state.weights, specs, (scope) =>
+      accuracyByBand(scope, config, heldOut, 2, 1000));
+    assertEquals(bands.length, BANDS);
+    assert(bands[0]! === 1, bands.join(" "));
+    tf.dispose(state);
+  }));
+
+Deno.test("accuracyByBand() counts right answers by their timestep", () =>
+  onCpu(async () => {
+    const specs = recordParameters((scope) =>
+      classifierTask(config, halves(40), OPTIONS).probe(scope)
+    );
+    const zeros = tf.zeros<tf.Rank.R1>([
+      specs.reduce((sum, { shape }) => sum + tf.util.sizeFromShape([...shape]), 0),
+    ]);
+    // A network of zeros calls everything class 0, so it is right where the label is.
+    const labelled = (seen: number) => (_step: number) =>
+      Promise.resolve({
+        x0: tf.zeros<tf.Rank.R4>([4, 8, 8, 1]),
+        eps: tf.zeros<tf.Rank.R4>([4, 8, 8, 1]),
+        t: tf.tensor1d([0, 99, 100, 999]),
+        alpha: tf.ones<tf.Rank.R4>([4, 1, 1, 1]),
+        sigma: tf.zeros<tf.Rank.R4>([4, 1, 1, 1]),
+        weight: tf.ones<tf.Rank.R1>([4]),
+        labels: tf.tensor1d([0, 1, 0, seen], "int32"),
+      });
+    const bands = (seen: number) =>
+      withParameters(
+        zeros,
+        specs,
+        (scope) => accuracyByBand(scope, config, labelled(seen), 2, 1000),
+      );
+    const unseen = new Array(7).fill(0);
+    assertEquals(await bands(1), [0.5, 1, ...unseen, 0]);
+    assertEquals(await bands(0), [0.5, 1, ...unseen, 1]);
+    zeros.dispose();
+  }));
+
+Deno.test("classifierTask() starts at the loss of guessing, and needs labels", () =>
+  onCpu(async () => {
+    const task = classifierTask(config, halves(40), { ...OPTIONS, labelled: false });
+    const batch = await task.batch(0);
+    tf.tidy(() => {
+      const specs = recordParameters((scope) => task.probe(scope));
+      const zeros = {
+        at: () => zeros,
+        has: () => true,
+        parameter: (_: string, shape: readonly number[]) => tf.zeros([...shape]),
+      };
+      assertThrows(() => task.loss(zeros, batch), TypeError, "without labels");
+      const labels = tf.zeros<tf.Rank.R1>([20], "int32");
+      assertAlmostEquals(task.loss(zeros, { ...batch, labels }).dataSync()[0]!, Math.log(2), 1e-6);
+      assert(specs.some(({ name }) => name === "out.2.positional_embedding"));
+    });
+    tf.dispose(batch);
+  }));
