@@ -95,7 +95,7 @@ async function cardOf(model: Model) {
       sampler: specOf(plan.sampler),
       steps: plan.steps,
       guidance: plan.guidances.map(specOf),
-      spacing: plan.spacing ?? null,
+      spacing: plan.spacing ?? scheduler["timestep_spacing"] ?? null,
       recommended: Object.keys(recommended).length > 0,
     },
   };
@@ -179,7 +179,11 @@ function draw(card: Card, bold: (text: string) => string): string {
     ? `${labels.length} classes, ${labels.slice(0, 8).join(", ")}, …`
     : labels.join(", ");
   const classes = nullClass === null ? known : `${known}, and a null class (${nullClass})`;
-  const guidance = sampling.guidance.length === 0 ? "no guidance" : sampling.guidance.join(" + ");
+  const way = [
+    sampling.sampler,
+    `${sampling.steps} steps${sampling.spacing === null ? "" : `, ${sampling.spacing}`}`,
+    sampling.guidance.join(" + ") || "no guidance",
+  ].join("; ");
   const left = Number(schedule.signalLeft.toPrecision(2));
   const rows: Row[] = [
     ["folder", card.folder],
@@ -189,12 +193,7 @@ function draw(card: Card, bold: (text: string) => string): string {
     ["schedule", `${schedule.betas}, ${schedule.timesteps} timesteps; alpha ends at ${left}`],
     ["predicts", `${schedule.prediction}, with ${schedule.variance} variance`],
     ["classifier", classifier === undefined ? "none" : describeNetwork(classifier)],
-    [
-      "sampling",
-      `${sampling.sampler}; ${sampling.steps} steps, spacing ${
-        sampling.spacing ?? "of the schedule"
-      }; ${guidance} (${sampling.recommended ? "as sampling.json says" : "defaults"})`,
-    ],
+    ["sampling", `${way} (${sampling.recommended ? "as sampling.json says" : "defaults"})`],
   ];
   const problems = [["unet", unet] as const, ["classifier", classifier] as const]
     .flatMap(([part, network]) => network?.misfits.map((it) => `  ${part}: ${explain(it)}`) ?? []);
@@ -209,7 +208,8 @@ function draw(card: Card, bold: (text: string) => string): string {
 
 function describeNetwork({ class: name, parameters, tensors, bytes, types }: NetworkCard): string {
   const count = parameters.toLocaleString("en-US");
-  const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  const [scale, unit] = bytes < 1e6 ? [1e3, "kB"] : bytes < 1e9 ? [1e6, "MB"] : [1e9, "GB"];
+  const size = `${(bytes / scale).toFixed(1)} ${unit}`;
   return `${name}, ${count} parameters in ${tensors} tensors, ${size} of ${types.join(" and ")}`;
 }
 

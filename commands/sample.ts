@@ -140,6 +140,8 @@ export default command({
     if (flags.trajectory !== undefined && extname(flags.trajectory).toLowerCase() !== ".png") {
       throw new UsageError(`Cannot write ${flags.trajectory}: --trajectory needs a name in .png`);
     }
+    if (flags.sampler === undefined) refuseCode(flags.from, "sampler", [repeated?.sampler]);
+    if (!given("guidance")) refuseCode(flags.from, "guidance", repeated?.guidance);
     const model = openModel(name ?? repeated?.model ?? "digits");
     const plan = await usage(() =>
       makePlan(model, {
@@ -185,6 +187,21 @@ async function details(
 /** The settings that an earlier run kept in a PNG. */
 async function readSettings(path: string): Promise<Settings> {
   return parseSettings(readPngText(await Deno.readFile(path), path), path);
+}
+
+/** Code is run where a person names it, never because an image does. */
+function refuseCode(
+  file: string | undefined,
+  flag: "sampler" | "guidance",
+  specs: readonly (string | undefined)[] = [],
+): void {
+  const code = specs.filter((spec) => spec !== undefined && /^[^,]*[./\\:]/.test(spec));
+  if (code.length === 0) return;
+  throw new UsageError(
+    `Cannot repeat "${file}" by itself: it names code outside the program; if you trust it, add ${
+      specs.map((spec) => `--${flag} "${spec}"`).join(" ")
+    }`,
+  );
 }
 
 /** All that the images depend on: what is typed, else what is repeated, else the defaults. */

@@ -42,7 +42,7 @@ export async function onnxEngine(options: OnnxOptions = {}): Promise<Engine> {
       threads === 1 ? "thread" : "threads"
     }`,
     compile: (computation, weights) => compile(runtime, threads, computation, weights),
-    dispose: () => Promise.resolve(runtime.stop()),
+    dispose: () => runtime.stop(),
   };
 }
 
@@ -56,7 +56,8 @@ export function trace(
   weights: Weights,
   inputs: readonly InputForm[],
 ): Uint8Array<ArrayBuffer> {
-  return encodeModel(traceComputation(computation, checkpointEdges(weights, false), inputs).model);
+  const source = checkpointEdges(weights, false);
+  return encodeModel(traceComputation(computation, source, inputs, false).model);
 }
 
 function compile(

@@ -76,14 +76,20 @@ export interface Form {
 /** Builds a graph. */
 export class Graph {
   readonly inputs: Edge[] = [];
+  /** Whether nodes beyond ONNX's own, of ONNX Runtime, may be used. */
+  readonly fuses: boolean;
   readonly #nodes: Node[] = [];
   readonly #known = new Map<string, readonly Edge[]>();
   readonly #constants = new Map<string, Edge>();
   readonly #taken = new Set<string>();
   #edges = 0;
 
+  constructor(fuses = true) {
+    this.fuses = fuses;
+  }
+
   #name(): string {
-    return `v${this.#edges++}`;
+    return `#${this.#edges++}`; // no parameter is called so
   }
 
   /** A new input. */

@@ -32,7 +32,8 @@ export type Task =
     readonly threads: number;
   }
   | { readonly kind: "run"; readonly session: number; readonly inputs: readonly Parcel[] }
-  | { readonly kind: "close"; readonly session: number };
+  | { readonly kind: "close"; readonly session: number }
+  | { readonly kind: "stop" };
 
 /** A task with the number by which its answer is known. */
 export interface Request {

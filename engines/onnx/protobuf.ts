@@ -7,10 +7,7 @@ import { Writer } from "protobufjs/minimal.js";
 import { type Attribute, type Edge, ELEMENT, type Model, type Node } from "./graph.ts";
 
 const IR_VERSION = 10;
-const OPSETS: readonly (readonly [domain: string, version: number])[] = [["", 21], [
-  "com.microsoft",
-  1,
-]];
+const OPSETS: Readonly<Record<string, number>> = { "": 21, "com.microsoft": 1 };
 
 // A field's key is its number, shifted, with how its value is written.
 const integer = (field: number) => field << 3;
@@ -119,9 +116,9 @@ export function encodeModel(
     for (const edge of model.inputs) message(writer, 11, (writer) => valueInfo(writer, edge));
     for (const edge of model.outputs) message(writer, 12, (writer) => valueInfo(writer, edge));
   });
-  for (const [domain, version] of OPSETS) {
+  for (const domain of new Set(["", ...model.nodes.map((node) => node.domain)])) {
     message(writer, 8, (writer) => {
-      writer.uint32(block(1)).string(domain).uint32(integer(2)).int64(version);
+      writer.uint32(block(1)).string(domain).uint32(integer(2)).int64(OPSETS[domain] ?? 1);
     });
   }
   return new Uint8Array(writer.finish());

@@ -24,7 +24,8 @@ export interface Session {
 export interface Runtime {
   readonly version: string;
   open(model: Package, threads: number): Promise<Session>;
-  stop(): void;
+  /** Ends after the tasks that were given before. */
+  stop(): Promise<void>;
 }
 
 interface Waiting {
@@ -40,7 +41,9 @@ export async function startRuntime(): Promise<Runtime> {
   let sessions = 0;
   const expect = (id: number): Promise<Reply> =>
     new Promise((resolve, reject) => waiting.set(id, { resolve, reject }));
-  const stop = (reason: string) => {
+  let ended: string | undefined;
+  const end = (reason: string) => {
+    ended = reason;
     worker.terminate();
     for (const { reject } of waiting.values()) reject(new Error(reason));
     waiting.clear();
@@ -53,9 +56,10 @@ export async function startRuntime(): Promise<Runtime> {
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    stop(event.message);
+    end(event.message);
   };
   const ask = (task: Task, transfer: readonly Transferable[]): Promise<Reply> => {
+    if (ended !== undefined) return Promise.reject(new Error(ended));
     const request: Request = { id: tasks++, task };
     const reply = expect(request.id);
     worker.postMessage(request, [...transfer]);
@@ -84,6 +88,10 @@ export async function startRuntime(): Promise<Runtime> {
         },
       };
     },
-    stop: () => stop("ONNX Runtime was stopped"),
+    async stop() {
+      if (ended !== undefined) return;
+      await ask({ kind: "stop" }, []);
+      end("ONNX Runtime was stopped");
+    },
   };
 }

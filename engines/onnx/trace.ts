@@ -47,14 +47,19 @@ function parameterValue(graph: Graph, spec: ParameterSpec, source: EdgeSource): 
   return value(source.edge(graph, spec), spec.shape, order);
 }
 
-/** Runs a computation on the tracing backend. */
+/**
+ * Runs a computation on the tracing backend.
+ *
+ * @param fuses Whether nodes of ONNX Runtime may be used beside ONNX's own
+ */
 export function traceComputation(
   computation: Computation,
   source: EdgeSource,
   forms: readonly InputForm[],
+  fuses = true,
 ): Trace {
   const backend = traceBackend();
-  const graph = new Graph();
+  const graph = new Graph(fuses);
   const parameters = new Map<string, ParameterSpec>();
   const tensor = (value: Value) => {
     const { dataId, shape, dtype } = backend.hold(value);
@@ -65,11 +70,12 @@ export function traceComputation(
   const scope: Scope = scopeOf({
     get(spec) {
       part = spec.name;
-      const known = tensors.get(spec.name);
+      const key = `${spec.name} ${spec.layout} ${spec.shape}`;
+      const known = tensors.get(key);
       if (known !== undefined) return known;
       const made = tf.keep(tensor(parameterValue(graph, spec, source)));
       parameters.set(spec.name, spec);
-      tensors.set(spec.name, made);
+      tensors.set(key, made);
       return made;
     },
     has: source.has,

@@ -64,10 +64,16 @@ async function perform(runtime: Runtime, { id, task }: Request): Promise<Reply> 
     const session = await runtime.InferenceSession.create(task.model, optionsOf(task));
     sessions.set(task.session, session);
   } else {
-    await sessions.get(task.session)?.release();
-    sessions.delete(task.session);
+    await release(task.kind === "close" ? [task.session] : [...sessions.keys()]);
   }
   return { id };
+}
+
+async function release(numbers: readonly number[]): Promise<void> {
+  for (const number of numbers) {
+    await sessions.get(number)?.release();
+    sessions.delete(number);
+  }
 }
 
 function answer(reply: Reply): void {

@@ -69,6 +69,7 @@ function randomTensors(network: (scope: Scope) => unknown): Map<string, NewTenso
 /** What a tiny model may have otherwise. */
 export interface TinyOptions {
   readonly classifier?: boolean;
+  readonly config?: Partial<UNet2DConfig>;
   /** Changes the tensors of the UNet before they are written. */
   readonly spoil?: (tensors: Map<string, NewTensor>) => void;
 }
@@ -76,14 +77,17 @@ export interface TinyOptions {
 /** Writes a tiny model as a folder. */
 export async function writeTiny(
   folder: string,
-  { classifier = false, spoil = () => {} }: TinyOptions = {},
+  { classifier = false, config: changes = {}, spoil = () => {} }: TinyOptions = {},
 ): Promise<void> {
+  tf.enableProdMode(); // silences tfjs' advertisement of its other backends
   await tf.setBackend("cpu");
-  const [x, t] = [tf.zeros([1, 8, 8, 1]) as tf.Tensor4D, tf.zeros([1]) as tf.Tensor1D];
-  const labels = tf.zeros([1], "int32") as tf.Tensor1D;
-  const tensors = randomTensors((scope) => unet2d(scope, UNET, x, t, labels));
+  const config = { ...UNET, ...changes };
+  const x: tf.Tensor4D = tf.zeros([1, 8, 8, config.in_channels]);
+  const t: tf.Tensor1D = tf.zeros([1]);
+  const labels: tf.Tensor1D = tf.zeros([1], "int32");
+  const tensors = randomTensors((scope) => unet2d(scope, config, x, t, labels));
   spoil(tensors);
-  await saveModel(folder, { config: UNET, tensors, scheduler: SCHEDULER, labels: LABELS });
+  await saveModel(folder, { config, tensors, scheduler: SCHEDULER, labels: LABELS });
   if (classifier) {
     const tensors = randomTensors((scope) => encoderUNet(scope, CLASSIFIER, x, t));
     await saveClassifier(join(folder, "classifier"), CLASSIFIER, tensors);

@@ -114,6 +114,12 @@ const damages: [string, (model: string) => Promise<void>, string][] = [
   ["labels of no JSON", text("labels.json", "[1,"), "labels.json"],
   ["labels of numbers", text("labels.json", "[1]"), "must be a list of class names"],
   ["more labels than classes", text("labels.json", '["a","b","c","d","e"]'), "labels.json"],
+  ["fewer labels than classes", text("labels.json", '["a","b"]'), "labels.json"],
+  [
+    "channels that are no colors",
+    (model) => writeTiny(model, { config: { in_channels: 4, out_channels: 4 } }),
+    "channels",
+  ],
   ["recommended steps of text", text("sampling.json", '{"steps":"many"}'), "sampling.json"],
   ["recommended guidance of text", text("sampling.json", '{"guidance":"cfg"}'), "sampling.json"],
   ["an unknown recommended sampler", text("sampling.json", '{"sampler":"x"}'), '"x"'],

@@ -22,10 +22,10 @@ check("info prints a model's card", async (folder) => {
       "  classes     cat, dog, fish, and a null class (3)",
       "  schedule    linear, 1000 timesteps; alpha ends at 0.0064",
       "  predicts    epsilon, with fixed variance",
-      "  sampling    ddim,eta=0; 50 steps, spacing of the schedule; clip,range=1 (defaults)",
+      "  sampling    ddim,eta=0; 50 steps, trailing; clip,range=1 (defaults)",
     ]
   ) assert(lines.includes(line), `${line}\n\n${text(stdout)}`);
-  assertStringIncludes(text(stdout), "MB of F32\n  images");
+  assertStringIncludes(text(stdout), " kB of F32\n  images");
   assertStringIncludes(text(stdout), "  classifier  EncoderUNetModel, ");
 });
 

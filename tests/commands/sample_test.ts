@@ -203,6 +203,17 @@ checkSample("--from refuses a PNG without settings, and damaged ones", async (fo
   await refuse(1, "no PNG", "sample", model, "--from", path);
 });
 
+checkSample(
+  "--from refuses classes that the model does not have",
+  async (folder, sample, model) => {
+    const path = join(folder, "x.png");
+    await sample("-o", path, "--class", "dog");
+    await Deno.writeTextFile(join(model, "labels.json"), '["a","b","c"]');
+    const { code, stderr } = await denoise("sample", model, "--engine", "cpu", "--from", path);
+    assertEquals([code > 0, stderr.includes("dog")], [true, true], stderr);
+  },
+);
+
 checkSample("--from runs no code that the PNG names", async (folder, _, model) => {
   const settings = {
     model: "tiny",

@@ -22,19 +22,19 @@ export function plainData(length: number, classes: number, edge = 2): Dataset {
   };
 }
 
-/** Images of 8x8 that are bright on the half that their label names, with a little noise. */
-export function halves(length: number): Dataset {
-  const noise = philoxAt(3, 0).normal(length * 64);
+/** Images that are bright on the half that their label names, with a little noise. */
+export function halves(length: number, edge = 8): Dataset {
+  const area = edge * edge;
+  const noise = philoxAt(3, 0).normal(length * area);
   return {
-    ...plainData(length, 2, 8),
+    ...plainData(length, 2, edge),
     batch(indices) {
-      const images = new Float32Array(indices.length * 64);
-      const labels = new Int32Array(indices.length);
+      const images = new Float32Array(indices.length * area);
+      const labels = Int32Array.from(indices, (index) => index % 2);
       Array.from(indices).forEach((index, i) => {
-        labels[i] = index % 2;
-        for (let pixel = 0; pixel < 64; pixel++) {
-          const bright = (pixel % 8 < 4) === (labels[i] === 0);
-          images[i * 64 + pixel] = (bright ? 0.8 : -0.8) + 0.1 * noise[index * 64 + pixel]!;
+        for (let pixel = 0; pixel < area; pixel++) {
+          const bright = (pixel % edge < edge / 2) === (labels[i] === 0);
+          images[i * area + pixel] = (bright ? 0.8 : -0.8) + 0.1 * noise[index * area + pixel]!;
         }
       });
       return Promise.resolve({ images, labels });

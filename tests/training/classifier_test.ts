@@ -1,7 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import * as tf from "tfjs";
 import { parseEncoderUNetConfig } from "../../models/encoder_unet.ts";
-import { alphasCumprodOf } from "../../schedules/mod.ts";
 import { type BatchOptions, makeBatches } from "../../training/batches.ts";
 import { accuracyByBand, BANDS, classifierTask } from "../../training/classifier.ts";
 import { freshState } from "../../training/checkpoint.ts";
@@ -11,7 +10,7 @@ import { philoxAt } from "../../noise/mod.ts";
 import { halves, onCpu } from "./_tiny.ts";
 
 const config = parseEncoderUNetConfig({
-  image_size: 8,
+  image_size: 4,
   in_channels: 1,
   model_channels: 32,
   out_channels: 2,
@@ -23,16 +22,16 @@ const config = parseEncoderUNetConfig({
 
 const OPTIONS: BatchOptions = {
   seed: 4,
-  batchSize: 20,
-  alphasCumprod: alphasCumprodOf({ beta_schedule: "squaredcos_cap_v2" }),
+  batchSize: 10,
+  alphasCumprod: new Float64Array(1000).fill(0.8),
   prediction: "epsilon",
   snrGamma: 0,
   labelled: true,
 };
 
-Deno.test("classifierTask() learns to name noisy images", () =>
+Deno.test("classifierTask() learns to name the class of noisy images", () =>
   onCpu(async () => {
-    const task = classifierTask(config, halves(40), OPTIONS);
+    const task = classifierTask(config, halves(40, 4), OPTIONS);
     const specs = recordParameters((scope) => task.probe(scope));
     let state = freshState(startValues(specs, {
       uniform: (name, count) => philoxAt(1, name.length).uniform(count),
@@ -42,7 +41,7 @@ Deno.test("classifierTask() learns to name noisy images", () =>
     for (let step = 0; step < 6; step++) {
       const batch = await task.batch(step);
       const rates = {
-        learningRate: 0.003,
+        learningRate: 0.01,
         beta1: 0.9,
         beta2: 0.99,
         weightDecay: 0,
@@ -58,18 +57,18 @@ Deno.test("classifierTask() learns to name noisy images", () =>
       state = made.state;
     }
     assert(losses[5]! < 0.7 * losses[0]!, losses.join(" "));
-    const heldOut = makeBatches(halves(40), { ...OPTIONS, seed: 99 });
+    const heldOut = makeBatches(halves(40, 4), { ...OPTIONS, seed: 99 });
     const bands = await withParameters(state.weights, specs, (scope) =>
       accuracyByBand(scope, config, heldOut, 2, 1000));
     assertEquals(bands.length, BANDS);
-    assert(bands[0]! === 1, bands.join(" "));
+    assert(Math.min(...bands) > 0.5, bands.join(" "));
     tf.dispose(state);
   }));
 
 Deno.test("accuracyByBand() counts right answers by their timestep", () =>
   onCpu(async () => {
     const specs = recordParameters((scope) =>
-      classifierTask(config, halves(40), OPTIONS).probe(scope)
+      classifierTask(config, halves(40, 4), OPTIONS).probe(scope)
     );
     const zeros = tf.zeros<tf.Rank.R1>([
       specs.reduce((sum, { shape }) => sum + tf.util.sizeFromShape([...shape]), 0),
@@ -77,8 +76,8 @@ Deno.test("accuracyByBand() counts right answers by their timestep", () =>
     // A network of zeros calls everything class 0, so it is right where the label is.
     const labelled = (seen: number) => (_step: number) =>
       Promise.resolve({
-        x0: tf.zeros<tf.Rank.R4>([4, 8, 8, 1]),
-        eps: tf.zeros<tf.Rank.R4>([4, 8, 8, 1]),
+        x0: tf.zeros<tf.Rank.R4>([4, 4, 4, 1]),
+        eps: tf.zeros<tf.Rank.R4>([4, 4, 4, 1]),
         t: tf.tensor1d([0, 99, 100, 999]),
         alpha: tf.ones<tf.Rank.R4>([4, 1, 1, 1]),
         sigma: tf.zeros<tf.Rank.R4>([4, 1, 1, 1]),
@@ -99,7 +98,7 @@ Deno.test("accuracyByBand() counts right answers by their timestep", () =>
 
 Deno.test("classifierTask() starts at the loss of guessing, and needs labels", () =>
   onCpu(async () => {
-    const task = classifierTask(config, halves(40), { ...OPTIONS, labelled: false });
+    const task = classifierTask(config, halves(40, 4), { ...OPTIONS, labelled: false });
     const batch = await task.batch(0);
     tf.tidy(() => {
       const specs = recordParameters((scope) => task.probe(scope));
@@ -109,7 +108,7 @@ Deno.test("classifierTask() starts at the loss of guessing, and needs labels", (
         parameter: (_: string, shape: readonly number[]) => tf.zeros([...shape]),
       };
       assertThrows(() => task.loss(zeros, batch), TypeError, "without labels");
-      const labels = tf.zeros<tf.Rank.R1>([20], "int32");
+      const labels = tf.zeros<tf.Rank.R1>([10], "int32");
       assertAlmostEquals(task.loss(zeros, { ...batch, labels }).dataSync()[0]!, Math.log(2), 1e-6);
       assert(specs.some(({ name }) => name === "out.2.positional_embedding"));
     });

@@ -126,6 +126,12 @@ export const ELEMENTWISE: Kernels = {
   LogicalNot: unary("Not"),
   IsNan: ({ graph, input }) => elementwise(graph, "IsNaN", [toFloat(graph, input("x"))], "bool"),
   IsInf: ({ graph, input }) => elementwise(graph, "IsInf", [toFloat(graph, input("x"))], "bool"),
+  IsFinite: ({ graph, input }) => {
+    const x = toFloat(graph, input("x"));
+    const infinite = elementwise(graph, "IsInf", [x], "bool");
+    const nothing = elementwise(graph, "IsNaN", [x], "bool");
+    return elementwise(graph, "Not", [elementwise(graph, "Or", [infinite, nothing])]);
+  },
   LeakyRelu: unary("LeakyRelu", ({ attributes }) => ({
     alpha: { float: attributes.number("alpha", 0.2) },
   })),

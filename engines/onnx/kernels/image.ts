@@ -6,8 +6,18 @@
 import { backend_util } from "tfjs";
 import type { Graph } from "../graph.ts";
 import type { Attributes, Call, Kernel, Kernels } from "../kernel.ts";
-import { CHANNELS_FIRST, constant, natural, stored, type Value, value } from "../value.ts";
-import { like, mul } from "./arithmetic.ts";
+import {
+  CHANNELS_FIRST,
+  constant,
+  elementwise,
+  filled,
+  natural,
+  plain,
+  stored,
+  type Value,
+  value,
+} from "../value.ts";
+import { add, div, like, mul, sub } from "./arithmetic.ts";
 import { product } from "./matrix.ts";
 
 type Shape4 = [number, number, number, number];
@@ -217,8 +227,56 @@ function avgPoolGradient({ graph, input, attributes }: Call): Value {
   return value(edge, x.shape, CHANNELS_FIRST);
 }
 
+/** `(x - mean) / sqrt(variance + epsilon) * scale + offset`, a node that folds into convolutions. */
+function batchNorm({ graph, input, optional, attributes }: Call): Value {
+  const x = input("x");
+  const [mean, variance] = [input("mean"), input("variance")];
+  const [scale, offset] = [optional("scale"), optional("offset")];
+  const epsilon = attributes.number("varianceEpsilon", 0.001);
+  const channels = x.shape[x.shape.length - 1] ?? 1;
+  const vectors = [
+    scale ?? filled(graph, "float32", [channels], 1),
+    offset ?? filled(graph, "float32", [channels], 0),
+    mean,
+    variance,
+  ];
+  if (x.shape.length === 4 && vectors.every(({ shape }) => shape.length === 1)) {
+    const edges = [stored(graph, x, CHANNELS_FIRST), ...vectors.map((each) => plain(graph, each))];
+    const dims = CHANNELS_FIRST.map((axis) => x.shape[axis] ?? 1);
+    const edge = graph.node("BatchNormalization", edges, { type: "float32", dims }, {
+      epsilon: { float: epsilon },
+    });
+    return value(edge, x.shape, CHANNELS_FIRST);
+  }
+  const deviation = elementwise(graph, "Sqrt", [
+    add(graph, variance, like(graph, variance, epsilon)),
+  ]);
+  const unit = div(graph, sub(graph, x, mean), deviation);
+  const scaled = scale === undefined ? unit : mul(graph, unit, scale);
+  return offset === undefined ? scaled : add(graph, scaled, offset);
+}
+
+/** Channels laid out as blocks of pixels. */
+function depthToSpace({ graph, input, attributes }: Call): Value {
+  const x = input("x");
+  const [batch, height, width, channels] = four(x);
+  const block = attributes.number("blockSize");
+  if (attributes.text("dataFormat", "NHWC") !== "NHWC") {
+    throw new Error("Cannot trace DepthToSpace: its data format must be NHWC");
+  }
+  const shape = [batch, height * block, width * block, channels / block ** 2];
+  const dims = CHANNELS_FIRST.map((axis) => shape[axis] ?? 1);
+  const edge = graph.node("DepthToSpace", [stored(graph, x, CHANNELS_FIRST)], {
+    type: "float32",
+    dims,
+  }, { blocksize: block, mode: "DCR" });
+  return value(edge, shape, CHANNELS_FIRST);
+}
+
 /** Kernels of feature maps. */
 export const IMAGE: Kernels = {
+  FusedBatchNorm: batchNorm,
+  DepthToSpace: depthToSpace,
   AvgPool: pool("AveragePool"),
   MaxPool: pool("MaxPool"),
   AvgPoolGrad: avgPoolGradient,

@@ -3,10 +3,12 @@
  *
  * @module
  */
+import * as tf from "tfjs";
 import { equal, type Graph } from "../graph.ts";
 import type { Call, Kernels } from "../kernel.ts";
 import { arrange, broadcast, full, natural, plain, type Value, value } from "../value.ts";
 import { add, toFloat } from "./arithmetic.ts";
+import { fusedAttention } from "./attention.ts";
 import { activate } from "./elementwise.ts";
 
 /** With the last two axes swapped, in name only. */
@@ -16,6 +18,11 @@ export function swapped(x: Value): Value {
   const axes = natural(x.shape.length).map(swap);
   const [shape, dims] = [x.shape, x.dims].map((sizes) => axes.map((axis) => sizes[axis] ?? 1));
   return value(x.edge, shape, x.order.map(swap), dims);
+}
+
+/** True where a gradient will ask for what lies between. */
+function differentiated(): boolean {
+  return tf.engine().state.gradientDepth > 0;
 }
 
 /** A product of matrices; leading axes are batches that broadcast. */
@@ -34,7 +41,9 @@ export function product(graph: Graph, a: Value, b: Value): Value {
       return value(graph.node("Gemm", [left.edge, right.edge], form, { transA, transB }));
     }
   }
-  return value(graph.node("MatMul", [plain(graph, left), plain(graph, right)], form));
+  const edges = [plain(graph, left), plain(graph, right)] as const;
+  const attention = graph.fuses && !differentiated() ? fusedAttention(graph, ...edges) : undefined;
+  return attention ?? value(graph.node("MatMul", edges, form));
 }
 
 function matMul({ graph, input, attributes }: Call): Value {

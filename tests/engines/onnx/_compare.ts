@@ -46,7 +46,7 @@ export async function withEngine(run: (engine: Engine) => Promise<void>): Promis
 }
 
 /** Keeps tfjs's advice to install its native backend out of the test's output. */
-function quiet(): void {
+export function quiet(): void {
   tf.env().set("IS_TEST", true);
   tf.tidy(() => tf.scalar(0));
   tf.env().set("IS_TEST", false);

@@ -62,6 +62,7 @@ family("functions of one value", [
   unary("clip", (x) => tf.clipByValue(x, -0.5, 0.7)),
   unary("isNaN", (x) => tf.isNaN(tf.log(x))),
   unary("isInf", (x) => tf.isInf(tf.div(x, 0))),
+  unary("isFinite", (x) => tf.isFinite(tf.div(tf.log(x), tf.round(x)))),
   unary("to int", (x) => tf.cast(tf.mul(x, 3), "int32")),
   unary("to bool", (x) => tf.cast(tf.round(x), "bool")),
   unary("onesLike", tf.onesLike),
@@ -283,7 +284,22 @@ const resize = (name: string, run: (x: tf.Tensor4D) => tf.Tensor4D): Case => ({
   inputs: normal(MAP),
 });
 
+const row = (x: tf.Tensor | undefined): tf.Tensor1D => tf.reshape(x ?? tf.zeros([1]), [-1]);
+
 family("pooling and resizing", [
+  resize("depthToSpace", (x) => tf.depthToSpace(tf.concat([x, tf.neg(x), x, tf.exp(x)], 3), 2)),
+  {
+    name: "batchNorm",
+    run: (x, mean, scale) =>
+      tf.batchNorm(asMap(x), row(mean), tf.abs(row(mean)), row(scale), row(scale), 0.01),
+    inputs: normal(MAP, [3], [3]),
+  },
+  {
+    name: "batchNorm of rows",
+    run: (x, mean) =>
+      tf.batchNorm(asRank(x), row(mean), tf.abs(row(mean)), undefined, undefined, 0.01),
+    inputs: normal([3, 5], [5]),
+  },
   resize("avgPool", (x) => tf.avgPool(x, 2, 2, "valid")),
   resize("avgPool with padding", (x) => tf.avgPool(x, 3, 2, "same")),
   resize("maxPool", (x) => tf.maxPool(x, 2, 2, "valid")),

@@ -7,9 +7,10 @@ import { checkpointEdges, shapeEdges } from "../../../engines/onnx/parameters.ts
 import { type InputForm, traceComputation } from "../../../engines/onnx/trace.ts";
 import { conv, groupNorm, linear, silu, upsample } from "../../../models/layers.ts";
 import type { Weights } from "../../../models/weights.ts";
-import { asMap } from "./_compare.ts";
+import { asMap, quiet } from "./_compare.ts";
 
 await tf.setBackend("cpu");
+quiet();
 
 function modelOf(computation: Computation, inputs: readonly InputForm[]): Model {
   return traceComputation(computation, shapeEdges((_, otherwise) => otherwise), inputs).model;
