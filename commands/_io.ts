@@ -50,7 +50,9 @@ export function processIo({ quiet = false, verbose = false }: Volume = {}): Io {
     style: styles,
     outStyle: style(Deno.stdout.isTerminal() && !colorless),
     get signal() {
-      return signal ??= interruptible(log);
+      // The terminal shows ^C behind whatever stands on the line.
+      const lead = Deno.stderr.isTerminal() ? "\n" : "";
+      return signal ??= interruptible((text) => log(lead + text));
     },
   };
 }

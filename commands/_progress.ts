@@ -22,6 +22,22 @@ export function clock(seconds: number): string {
 }
 
 /**
+ * The stream without the library's saving and restoring of the cursor, which would put what follows
+ * the bar over what stood before it once the screen has scrolled.
+ */
+function withoutJumps(stream: typeof process.stderr): typeof process.stderr {
+  return new Proxy(stream, {
+    get(target, name) {
+      if (name === "write") {
+        return (text: string) => text === "\x1b7" || text === "\x1b8" || target.write(text);
+      }
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/**
  * A bar over `total` units of work.
  *
  * @param unit is what is counted, such as `step`.
@@ -30,13 +46,12 @@ export function progressBar(io: Io, total: number, unit: string): Progress {
   if (!io.progress) return { update: () => {}, log: io.log, stop: () => {} };
   let first: { done: number; at: number } | undefined;
   const bar = new cliProgress.SingleBar({
-    stream: process.stderr,
+    stream: withoutJumps(process.stderr),
     format: `{bar} ${unit} {value} of {total}{left}{note}`,
     barsize: 24,
     barCompleteChar: "━",
     barIncompleteChar: "┄",
     hideCursor: true,
-    clearOnComplete: true,
     gracefulExit: false, // Ctrl-C is ours
     fps: 8,
   });

@@ -7,8 +7,8 @@
 import { guidances as builtinGuidances } from "../guidance/mod.ts";
 import type { Guidance, Level, Sampler } from "../plugin.ts";
 import { choosePlugin, type Chosen } from "../plugins/load.ts";
-import { alternatives } from "../plugins/options.ts";
-import { formatSpec } from "../plugins/spec.ts";
+import { alternatives, type Kind } from "../plugins/options.ts";
+import { formatSpec, parseSpec } from "../plugins/spec.ts";
 import { samplers as builtinSamplers } from "../samplers/mod.ts";
 import { pathOf, type Spacing, SPACINGS } from "../schedules/mod.ts";
 import type { Model } from "./model.ts";
@@ -43,10 +43,13 @@ const STEPS = 50;
  * Settles a run.
  *
  * @throws {RangeError} Where a plugin is unknown, or a value out of range.
+ * @throws {TypeError} Where a model recommends code that does not come with the project.
  */
 export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   const { recommended, scheduler } = model;
   const ancestral = scheduler["_class_name"] === "DDPMScheduler";
+  if (wishes.sampler === undefined) refuseCode("sampler", [recommended.sampler ?? "ddim"]);
+  if (wishes.guidance === undefined) refuseCode("guidance", recommended.guidance ?? []);
   const name = wishes.sampler ?? recommended.sampler ?? (ancestral ? "ddpm" : "ddim");
   const sampler = await choosePlugin("sampler", name, builtinSamplers);
   const asked = wishes.guidance ?? recommended.guidance ?? [];
@@ -65,6 +68,21 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   }
   const levels = timelineOf(sampler, pathOf(scheduler, steps, { spacing }));
   return { sampler, guidances, steps, spacing, levels };
+}
+
+/** Whether a text asks for a plugin that does not come with the project, hence for a file's code. */
+export function namesCode(kind: Kind, text: string): boolean {
+  const builtins = kind === "sampler" ? builtinSamplers : builtinGuidances;
+  return !Object.hasOwn(builtins, parseSpec(text).name);
+}
+
+/** Code is run where a person names it, never because a model does. */
+function refuseCode(kind: Kind, specs: readonly string[]): void {
+  const found = specs.find((spec) => spec !== "none" && namesCode(kind, spec));
+  if (found === undefined) return;
+  throw new TypeError(
+    `Cannot use the ${kind} "${found}" that the model recommends: it does not come with the program; if you trust it, ask for it with --${kind}`,
+  );
 }
 
 /** What the model's scheduler clips by itself, unless a guidance that does so was asked for. */

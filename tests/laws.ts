@@ -32,6 +32,7 @@ import {
   closedForm,
   distance,
   guide,
+  NO_CLASS,
   noiseOf,
 } from "./pipeline/_closed_form.ts";
 
@@ -55,7 +56,6 @@ export interface GuidanceLaws<O extends Options> extends Laws<O> {
 }
 
 const SHAPE = [4, 4, 1] as const;
-const NULL = 1e6;
 const mixture = {
   weights: [0.5, 0.5],
   means: [[0.9, -0.9, 0.3, 0.7, -0.2], [-0.8, 0.4, 0.9]],
@@ -246,7 +246,7 @@ function modelOf(
     mixture,
     variance,
     ...rest,
-    conditions: { network: free ? labels.map(() => NULL) : labels, classifier: labels },
+    conditions: { network: free ? labels.map(() => NO_CLASS) : labels, classifier: labels },
   });
 }
 

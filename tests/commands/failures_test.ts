@@ -162,10 +162,19 @@ check("sample refuses an output before it draws", async (folder) => {
     ["", "Cannot write to an empty name"],
   ];
   for (const [to, message] of outputs) await refuse(1, message, ...sample, to);
-  await refuse(1, "Cannot write", ...sample, "-", "--trajectory", join(file, "run.png"));
   if (Deno.build.os === "linux") await refuse(1, "the disk is full", ...sample, "/dev/full");
   assertEquals(await Deno.readTextFile(file), "kept");
   assertEquals(await filesOf(folder), ["file", "tiny", "x.png"]);
+});
+
+check("sample refuses a trajectory before it draws", async (folder) => {
+  const model = join(folder, "tiny");
+  await writeTiny(model);
+  const file = join(folder, "file");
+  await Deno.writeTextFile(file, "kept");
+  const [path, run] = [join(folder, "x.png"), join(file, "run.png")];
+  await refuse(1, "Cannot write", "sample", model, ...FAST, "-o", path, "--trajectory", run);
+  assertEquals(await filesOf(folder), ["file", "tiny"]);
 });
 
 check("a failure shows its stack with --debug alone", async (folder) => {

@@ -97,7 +97,7 @@ for (const rng of ["philox", "torch"]) {
         );
         return readPngs(stdout);
       };
-      const batch = await sample("18446744073709551611", "-n", "8");
+      const batch = await sample("18446744073709551611", "-n", "8", "--batch-size", "5");
       const seeds = ["18446744073709551611", "18446744073709551615", "0", "2"]; // 2^64 wraps
       for (const [i, index] of [0, 4, 5, 7].entries()) {
         const [single] = await sample(seeds[i] ?? "", "-n", "1");
@@ -111,10 +111,10 @@ for (const rng of ["philox", "torch"]) {
 }
 
 checkSample("--shard parts together are the whole, byte for byte", async (folder, sample) => {
-  const args = ["-n", "5", "--sampler", "ddpm", "--batch-size", "2", "-o"];
+  const args = ["-n", "5", "--sampler", "ddpm", "-o"];
   await sample(...args, join(folder, "whole/"));
   for (const part of ["1/2", "2/2"]) {
-    await sample(...args, join(folder, "parts/"), "--shard", part);
+    await sample(...args, join(folder, "parts/"), "--shard", part, "--batch-size", "2");
   }
   const names = await filesOf(join(folder, "whole"));
   assertEquals([await filesOf(join(folder, "parts")), names.length], [names, 5]);

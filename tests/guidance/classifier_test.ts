@@ -7,7 +7,7 @@ import ddim from "../../samplers/ddim.ts";
 import ddpm from "../../samplers/ddpm.ts";
 import { testGuidance } from "../laws.ts";
 import { choose, type ClosedForm, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
-import { guide, linearPath, noiseOf } from "../pipeline/_closed_form.ts";
+import { guide, linearPath, NO_CLASS, noiseOf } from "../pipeline/_closed_form.ts";
 
 testGuidance(classifier, {
   settings: [{ scale: 4 }, { form: "score", scale: 2 }],
@@ -85,7 +85,7 @@ const mixture = {
   deviations: [[0.2, 0.3], [0.4, 0.1]],
 };
 const labels = Int32Array.of(0, 1, 1);
-const free = { network: Int32Array.of(1e6, 1e6, 1e6), classifier: labels };
+const free = { network: labels.map(() => NO_CLASS), classifier: labels };
 
 const draw = (form: Partial<ClosedForm>, sampler = choose(ddim)) =>
   drawn({

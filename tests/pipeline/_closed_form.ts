@@ -18,6 +18,9 @@ import type { PredictionType } from "../../training/objective.ts";
 tf.enableProdMode(); // silences tfjs' advertisement of its other backends
 await tf.setBackend("cpu");
 
+/** The class that stands for no class. */
+export const NO_CLASS = 1e6;
+
 /** The distribution of clean images; each component is a class, too. */
 export interface Mixture {
   readonly weights: readonly number[];
@@ -119,7 +122,7 @@ export function closedForm(form: ClosedForm): {
   const { gradient = (noisy: Noisy) => gradientOf(mixture, noisy) } = form;
   const predict = guidedPredict(
     {
-      model: { name: "mixture", nullClass: form.nullClass === false ? undefined : 1e6 },
+      model: { name: "mixture", nullClass: form.nullClass === false ? undefined : NO_CLASS },
       parameterization: { type, learned: variance !== undefined },
       network(...inputs) {
         const noisy = noisyOf(calls, inputs);

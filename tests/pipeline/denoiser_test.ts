@@ -15,6 +15,7 @@ import {
   drawn,
   guide,
   linearPath,
+  NO_CLASS,
   noiseOf,
 } from "./_closed_form.ts";
 
@@ -24,7 +25,6 @@ const mixture = {
   means: [[0.6, -0.4], [-0.5, 0.7]],
   deviations: [[0.2, 0.3], [0.4, 0.1]],
 };
-const NULL = 1e6;
 const labels = Int32Array.of(0, 1, 0);
 const both: Conditions = { network: labels, classifier: labels };
 
@@ -48,7 +48,7 @@ Deno.test("guidedPredict() calls the network once a step, with both halves where
   assertEquals(guided.calls.map(({ batch }) => batch), [6, 6, 6, 6]);
   assertEquals(
     guided.calls.map(({ labels }) => labels),
-    Array(4).fill([NULL, NULL, NULL, 0, 1, 0]),
+    Array(4).fill([NO_CLASS, NO_CLASS, NO_CLASS, 0, 1, 0]),
   );
   assertEquals(guided.calls.map(({ t }) => t), [999, 749, 499, 249].map((t) => Array(6).fill(t)));
   const twice = await draw({ guidances: [guide(cfg), guide(cfg)] });
@@ -69,14 +69,14 @@ Deno.test("guidedPredict() gives the halves of one batch what two batches would"
     },
   };
   await closedForm({ mixture, conditions: both, guidances: [guide(spy)] }).predict(x, at, 0);
-  for (const [half, network] of [Int32Array.of(NULL, NULL, NULL), labels].entries()) {
+  for (const [half, network] of [labels.map(() => NO_CLASS), labels].entries()) {
     const { x0 } = await closedForm({ mixture, conditions: { network } }).predict(x, at, 0);
     assertEquals(distance(halves[half]?.dataSync() ?? [], x0.dataSync()), 0);
   }
 });
 
 Deno.test("guidedPredict() does not double the batch of images that have no class", async () => {
-  const network = Int32Array.of(NULL, NULL, NULL);
+  const network = labels.map(() => NO_CLASS);
   const conditions = { network, classifier: labels };
   const { calls, images } = await draw({ conditions, guidances: [guide(cfg, { scale: 5 })] });
   assertEquals(calls.map(({ batch }) => batch), [3, 3, 3, 3]);
@@ -84,7 +84,7 @@ Deno.test("guidedPredict() does not double the batch of images that have no clas
 });
 
 Deno.test("guidedPredict() asks the classifier at each step for its own labels", async () => {
-  const network = Int32Array.of(NULL, NULL, NULL);
+  const network = labels.map(() => NO_CLASS);
   const conditions = { network, classifier: Int32Array.of(1, 1, 0) };
   const { calls, gradients } = await draw({ conditions, guidances: [guide(classifier)] });
   assertEquals(gradients.map(({ labels }) => labels), Array(4).fill([1, 1, 0]));

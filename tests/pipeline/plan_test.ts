@@ -1,6 +1,6 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { toFileUrl } from "@std/path";
-import { makePlan, specOf, type Wishes } from "../../pipeline/plan.ts";
+import { makePlan, namesCode, specOf, type Wishes } from "../../pipeline/plan.ts";
 import type { Recommended } from "../../pipeline/model.ts";
 import type { SchedulerConfig } from "../../schedules/mod.ts";
 
@@ -128,4 +128,20 @@ Deno.test("makePlan() refuses what it does not know", async () => {
   }
   const spacing = { spacing: "karras" };
   await assertRejects(() => plan(DDIM, {}, spacing), RangeError, 'Cannot use spacing "karras"');
+});
+
+Deno.test("makePlan() runs no code that a model names", async () => {
+  // Plain names, paths, addresses, and a comma to hide a path behind.
+  for (const name of ["./mine.ts", "mine.js", "https://example.org/x.ts", "a,1/../../mine.ts"]) {
+    assert(namesCode("sampler", name), name);
+    const message = `Cannot use the sampler "${name}" that the model recommends`;
+    await assertRejects(() => plan(DDIM, {}, { sampler: name }), TypeError, message);
+    await assertRejects(() => plan(DDIM, {}, { guidance: ["cfg", name] }), TypeError, "guidance");
+  }
+  assert(!namesCode("sampler", "ddim,eta=0.5") && !namesCode("guidance", "clip"));
+  assert(namesCode("sampler", "clip") && namesCode("sampler", "constructor"));
+  const recommended = { sampler: "./mine.ts", guidance: ["./mine.ts"] };
+  const own = await plan(DDIM, { sampler: "ddim", guidance: ["none"] }, recommended);
+  assertEquals([own.sampler, own.guidance], ["ddim,eta=0", []]);
+  assertEquals((await plan(DDIM, {}, { guidance: ["none"] })).guidance, []);
 });

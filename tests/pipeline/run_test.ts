@@ -81,9 +81,7 @@ const broken: readonly [string, Sampler["step"] | unknown, string][] = [
   ],
   [
     "throws a text",
-    () => {
-      throw "no way";
-    },
+    () => Promise.reject("no way"),
     'Sampler "mine" failed at step 2: no way',
   ],
 ];

@@ -22,8 +22,8 @@ export function plainData(length: number, classes: number, edge = 2): Dataset {
   };
 }
 
-/** Images that are bright on the half that their label names, with a little noise. */
-export function halves(length: number, edge = 8): Dataset {
+/** Images of stripes, upright in class 0 and level in class 1, with a little noise. */
+export function stripes(length: number, edge = 8): Dataset {
   const area = edge * edge;
   const noise = philoxAt(3, 0).normal(length * area);
   return {
@@ -33,7 +33,8 @@ export function halves(length: number, edge = 8): Dataset {
       const labels = Int32Array.from(indices, (index) => index % 2);
       Array.from(indices).forEach((index, i) => {
         for (let pixel = 0; pixel < area; pixel++) {
-          const bright = (pixel % edge < edge / 2) === (labels[i] === 0);
+          const across = labels[i] === 0 ? pixel % edge : Math.floor(pixel / edge);
+          const bright = across % 4 < 2;
           images[i * area + pixel] = (bright ? 0.8 : -0.8) + 0.1 * noise[index * area + pixel]!;
         }
       });

@@ -7,7 +7,7 @@ import { freshState } from "../../training/checkpoint.ts";
 import { recordParameters, startValues, withParameters } from "../../training/parameters.ts";
 import { trainingStep } from "../../training/step.ts";
 import { philoxAt } from "../../noise/mod.ts";
-import { halves, onCpu } from "./_tiny.ts";
+import { onCpu, stripes } from "./_tiny.ts";
 
 const config = parseEncoderUNetConfig({
   image_size: 4,
@@ -31,7 +31,7 @@ const OPTIONS: BatchOptions = {
 
 Deno.test("classifierTask() learns to name the class of noisy images", () =>
   onCpu(async () => {
-    const task = classifierTask(config, halves(40, 4), OPTIONS);
+    const task = classifierTask(config, stripes(40, 4), OPTIONS);
     const specs = recordParameters((scope) => task.probe(scope));
     let state = freshState(startValues(specs, {
       uniform: (name, count) => philoxAt(1, name.length).uniform(count),
@@ -57,7 +57,7 @@ Deno.test("classifierTask() learns to name the class of noisy images", () =>
       state = made.state;
     }
     assert(losses[5]! < 0.7 * losses[0]!, losses.join(" "));
-    const heldOut = makeBatches(halves(40, 4), { ...OPTIONS, seed: 99 });
+    const heldOut = makeBatches(stripes(40, 4), { ...OPTIONS, seed: 99 });
     const bands = await withParameters(state.weights, specs, (scope) =>
       accuracyByBand(scope, config, heldOut, 2, 1000));
     assertEquals(bands.length, BANDS);
@@ -68,7 +68,7 @@ Deno.test("classifierTask() learns to name the class of noisy images", () =>
 Deno.test("accuracyByBand() counts right answers by their timestep", () =>
   onCpu(async () => {
     const specs = recordParameters((scope) =>
-      classifierTask(config, halves(40, 4), OPTIONS).probe(scope)
+      classifierTask(config, stripes(40, 4), OPTIONS).probe(scope)
     );
     const zeros = tf.zeros<tf.Rank.R1>([
       specs.reduce((sum, { shape }) => sum + tf.util.sizeFromShape([...shape]), 0),
@@ -98,7 +98,7 @@ Deno.test("accuracyByBand() counts right answers by their timestep", () =>
 
 Deno.test("classifierTask() starts at the loss of guessing, and needs labels", () =>
   onCpu(async () => {
-    const task = classifierTask(config, halves(40, 4), { ...OPTIONS, labelled: false });
+    const task = classifierTask(config, stripes(40, 4), { ...OPTIONS, labelled: false });
     const batch = await task.batch(0);
     tf.tidy(() => {
       const specs = recordParameters((scope) => task.probe(scope));

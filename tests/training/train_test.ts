@@ -13,7 +13,7 @@ import {
   statePath,
   train,
 } from "../../training/train.ts";
-import { halves, onCpu } from "./_tiny.ts";
+import { onCpu, stripes } from "./_tiny.ts";
 
 const config = parseUNet2DConfig({
   sample_size: 8,
@@ -27,7 +27,7 @@ const config = parseUNet2DConfig({
   num_class_embeds: 3,
 }, "the test");
 
-const task = diffusionTask(config, halves(20), {
+const task = diffusionTask(config, stripes(20), {
   seed: 1,
   batchSize: 4,
   alphasCumprod: alphasCumprodOf({ beta_schedule: "squaredcos_cap_v2" }),
@@ -186,7 +186,7 @@ Deno.test("train() refuses to resume with other settings, another network or a d
     assertStringIncludes(error.message, 'optimizer was {"steps":5,"learningRate":0.02');
     assertStringIncludes(error.message, 'now it is {"steps":5,"learningRate":1');
     const wider = { ...config, block_out_channels: [8, 16] };
-    const other = diffusionTask(wider, halves(20), {
+    const other = diffusionTask(wider, stripes(20), {
       seed: 1,
       batchSize: 4,
       alphasCumprod: new Float64Array([0.5]),
