@@ -167,14 +167,10 @@ export function upsample(x: tf.Tensor4D): tf.Tensor4D {
 // The gradient in closed form: tfjs' own kernel is wrong on its `cpu` backend for batches over 1.
 const repeat = tf.customGrad((...args) => {
   const [x] = args as [tf.Tensor4D];
-  const [batch, height, width, channels] = x.shape;
+  const [, height, width] = x.shape;
   return {
     value: tf.image.resizeNearestNeighbor(x, [height * 2, width * 2]),
-    gradFunc: (dy: tf.Tensor) =>
-      tf.reshape(
-        tf.sum(tf.reshape(dy, [batch * height, 2, width, 2 * channels]), 1),
-        [batch, height, width, 2, channels],
-      ).sum(3),
+    gradFunc: (dy: tf.Tensor) => tf.mul(downsample(dy as tf.Tensor4D), 4), // the sum of each square
   };
 }) as (x: tf.Tensor) => tf.Tensor;
 

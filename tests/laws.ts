@@ -21,7 +21,7 @@ import { fromX0, type Guidance, type Images, type Level } from "../plugin.ts";
 import type { Options, Prediction, Sampler, Values } from "../plugin.ts";
 import type { Predict } from "../pipeline/denoiser.ts";
 import { run, timelineOf } from "../pipeline/run.ts";
-import { checkPlugin, type Chosen } from "../plugins/load.ts";
+import { checkPlugin, type Chosen, type Plugins } from "../plugins/load.ts";
 import { checkOptions, type Kind } from "../plugins/options.ts";
 import ddim from "../samplers/ddim.ts";
 import ddpm from "../samplers/ddpm.ts";
@@ -74,15 +74,15 @@ export function testSampler<O extends Options, H>(
 ): void {
   const { name } = sampler;
   const { tolerance = 1e-6 } = laws;
-  const plugin = checkPlugin("sampler", name, sampler);
+  const plugin = () => checkPlugin("sampler", name, sampler);
   const settings = settingsOf(laws);
   const images = (
     setting: Setting,
     levels: readonly Level[],
     { count = 4, seed = 0, predict = modelOf(count, seed).predict } = {},
-  ) => draw(choose(plugin, setting), levels, predict, count, seed);
+  ) => draw(choose(plugin(), setting), levels, predict, count, seed);
 
-  testOptions("sampler", plugin, settings);
+  testOptions("sampler", name, plugin, settings);
 
   each(
     `${name}() gives the same bytes for the same seed`,
@@ -137,14 +137,14 @@ export function testGuidance<O extends Options>(
 ): void {
   const { name } = guidance;
   const { neutral, tolerance = 1e-6 } = laws;
-  const plugin = checkPlugin("guidance", name, guidance);
+  const plugin = () => checkPlugin("guidance", name, guidance);
   const settings = settingsOf(laws);
   const samplers: readonly Sampler[] = [ddpm, ddim];
   // A classifier steers the unconditional model, all else the conditional one.
-  const free = plugin.needs?.includes("classifier") === true;
+  const free = guidance.needs?.includes("classifier") === true;
   const modelsOf = (setting: Setting | undefined, { count = 4, seed = 0 } = {}) =>
     samplers.map((sampler) => {
-      const guidances = setting === undefined ? [] : [guide(plugin, setting)];
+      const guidances = setting === undefined ? [] : [guide(plugin(), setting)];
       const takesShift = sampler.takesShift === true;
       return {
         sampler: choose(sampler),
@@ -163,7 +163,7 @@ export function testGuidance<O extends Options>(
     return all;
   };
 
-  testOptions("guidance", plugin, settings);
+  testOptions("guidance", name, plugin, settings);
 
   each(
     `${name}() gives the same bytes for the same seed`,
@@ -366,14 +366,14 @@ async function within(title: string, check: () => Promise<void>): Promise<void> 
 }
 
 /** The law of a plugin's data. */
-function testOptions(
-  kind: Kind,
-  plugin: Sampler | Guidance,
+function testOptions<K extends Kind>(
+  kind: K,
+  name: string,
+  plugin: () => Plugins[K],
   settings: readonly Setting[],
 ): void {
-  const { name, summary, paper, options } = plugin;
   Deno.test(`${name}() has a whole table of options`, () => {
-    checkPlugin(kind, name, plugin);
+    const { summary, paper, options } = plugin();
     assertMatch(name, /^[a-z][a-z0-9_]*$/);
     assertMatch(summary, /^[^\n]{3,99}[^.\n]$/, "summary is not one line without a period");
     assert(URL.canParse(paper) && paper.startsWith("https://"), "paper is no https address");

@@ -5,7 +5,7 @@ import {
   assertNotEquals,
   assertStringIncludes,
 } from "@std/assert";
-import { join } from "@std/path";
+import { join, relative, toFileUrl } from "@std/path";
 import { encodePng, readChunks } from "../../images/png.ts";
 import {
   assertClose,
@@ -81,6 +81,8 @@ checkSample("gives the same bytes for the same seed, others for another", async 
   const args = ["--sampler", "ddpm", "-n", "2"];
   const { stdout } = await sample(...args);
   assertEquals((await sample(...args)).stdout, stdout);
+  const torch = (await sample(...args, "--rng", "torch")).stdout;
+  assertNotEquals(readPngs(torch)[0]?.pixels, readPngs(stdout)[0]?.pixels);
   const [a] = readPngs((await sample("--class", "cat")).stdout);
   const [b] = readPngs((await sample("--class", "dog")).stdout);
   assertNotEquals(a?.pixels, b?.pixels, "the class must matter");
@@ -215,24 +217,28 @@ checkSample(
 );
 
 checkSample("--from runs no code that the PNG names", async (folder, _, model) => {
-  const settings = {
-    model: "tiny",
-    seed: "1",
-    count: 1,
-    classes: ["cat"],
-    unconditional: false,
-    steps: 2,
-    sampler: `data:text/javascript,globalThis.attacked=true`,
-    guidance: ["none"],
-    rng: "philox",
-  };
-  const path = join(folder, "x.png");
-  const one = { width: 1, height: 1, channels: 1 } as const;
-  const text = { denoise: JSON.stringify(settings) };
-  await Deno.writeFile(path, encodePng(Uint8Array.of(0), one, text));
-  const { code } = await denoise("sample", model, "--engine", "cpu", "--from", path);
-  assert(!("attacked" in globalThis), "the PNG's code has run");
-  assertNotEquals(code, 0);
+  const code = "globalThis.attacked = true;";
+  const [path, file] = [join(folder, "x.png"), join(folder, "evil.js")];
+  await Deno.writeTextFile(file, code);
+  const specs = [
+    `data:text/javascript,${code}`,
+    file,
+    relative(".", file),
+    toFileUrl(file).href,
+    `x,${"/..".repeat(20)}${file}`, // what follows the comma can be no option, so it is a path
+    " " + file,
+  ];
+  const size = { width: 1, height: 1, channels: 1 } as const;
+  const common = { model: "tiny", seed: "1", count: 1, classes: ["cat"], steps: 2, rng: "philox" };
+  for (const spec of specs) {
+    for (const named of [{ sampler: spec, guidance: [] }, { sampler: "ddim", guidance: [spec] }]) {
+      const text = { denoise: JSON.stringify({ ...common, unconditional: false, ...named }) };
+      await Deno.writeFile(path, encodePng(Uint8Array.of(0), size, text));
+      const { code } = await denoise("sample", model, "--engine", "cpu", "--from", path);
+      assert(!("attacked" in globalThis), `the PNG's code has run: ${spec}`);
+      assertNotEquals(code, 0);
+    }
+  }
 });
 
 checkSample("--trajectory animates the run, one frame a step", async (folder, sample) => {
