@@ -17,6 +17,9 @@ function enterCallersFolder(): void {
 }
 
 if (import.meta.main) {
+  // stdout is for results: what a plugin or a library prints goes where people read.
+  // deno-lint-ignore no-console
+  console.log = console.info = console.debug = console.error;
   enterCallersFolder();
   Deno.exit(await main(Deno.args, config.version));
 }

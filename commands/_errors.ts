@@ -26,3 +26,9 @@ function verb(action = "open"): string {
   };
   return words[action] ?? "open";
 }
+
+/** A text without the codes that would steer a terminal: files of strangers may hold them. */
+export function printable(text: string): string {
+  // deno-lint-ignore no-control-regex
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "\ufffd");
+}

@@ -10,6 +10,8 @@ export class Interrupted extends Error {
   }
 }
 
+const SHOW_CURSOR = new TextEncoder().encode("\x1b[?25h");
+
 const statuses: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 143, SIGBREAK: 149 };
 
 /**
@@ -24,7 +26,10 @@ export function interruptible(notify: (message: string) => void): AbortSignal {
   for (const name of signals) {
     Deno.addSignalListener(name, () => {
       const reason = new Interrupted(name);
-      if (controller.signal.aborted) Deno.exit(reason.status);
+      if (controller.signal.aborted) {
+        if (Deno.stderr.isTerminal()) Deno.stderr.writeSync(SHOW_CURSOR); // a bar hides it
+        Deno.exit(reason.status);
+      }
       notify("Stopping after this step; Ctrl-C again stops at once");
       controller.abort(reason);
     });

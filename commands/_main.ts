@@ -1,7 +1,8 @@
+import { ClosedPipe } from "../images/atomic.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { type Command, type Flags, UsageError } from "./_command.ts";
 import { commands, type Entry } from "./_commands.ts";
-import { explain } from "./_errors.ts";
+import { explain, printable } from "./_errors.ts";
 import { help, table, wrap } from "./_help.ts";
 import { Interrupted } from "./_interrupt.ts";
 import { env, type Io, processIo } from "./_io.ts";
@@ -14,7 +15,7 @@ export async function main(args: readonly string[], version: string): Promise<nu
   try {
     return await dispatch(args, version);
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return 141; // 128 + SIGPIPE, as of any other tool
+    if (error instanceof Deno.errors.BrokenPipe || error instanceof ClosedPipe) return 141; // 128 + SIGPIPE, as of any other tool
     if (error instanceof Interrupted) return error.status;
     report(error, debug, args);
     return error instanceof UsageError ? 2 : 1;
@@ -104,7 +105,7 @@ function report(error: unknown, debug: boolean, args: readonly string[]): void {
   const colors = Deno.stderr.isTerminal() && (env("NO_COLOR") ?? "") === "";
   const { red, dim } = style(colors);
   const { log } = processIo();
-  log(`${red("error:")} ${explain(error)}`);
+  log(`${red("error:")} ${printable(explain(error))}`);
   if (debug && error instanceof Error) {
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
       log(dim(cause.stack ?? String(cause)));

@@ -122,12 +122,14 @@ export default command({
     const levels = await usage(() => forwardLevels(alphasCumprod, count, flags.by));
     const title = file === "-" ? "stdin" : basename(file);
     const stem = `${basename(title, extname(title))}-forward`;
-    const output = await openOutput({
-      to: flags.output,
-      separate: flags.separate,
-      stem,
-      sheet: { columns: count },
-    });
+    const output = await usage(() =>
+      openOutput({
+        to: flags.output,
+        separate: flags.separate,
+        stem,
+        sheet: { columns: count },
+      })
+    );
     const image = await readPicture(file, flags.size, io);
     await output.prepare();
     const { width, height, channels } = image;

@@ -1,10 +1,11 @@
 import { command } from "./_command.ts";
+import { printable } from "./_errors.ts";
 
 /** `denoise metadata`: the text chunks of a PNG. */
 export default command({
   name: "metadata",
   summary: "prints the settings that a PNG was made with",
-  usage: "FILE",
+  usage: "[FILE]",
   description:
     "Prints the text in a PNG: the settings that sample keeps there, as parameters and " +
     "as JSON. `sample --from FILE` repeats them.",
@@ -32,7 +33,9 @@ export default command({
       return 1;
     }
     const { bold } = io.outStyle;
-    for (const [key, text] of chunks) {
+    for (
+      const [key, text] of chunks.map(([key, text]) => [printable(key), printable(text)] as const)
+    ) {
       const lines = text.split("\n");
       await io.write(
         lines.length === 1

@@ -1,4 +1,4 @@
-import { basename, extname } from "@std/path";
+import { basename, extname, resolve } from "@std/path";
 import config from "../deno.json" with { type: "json" };
 import { encodeApng } from "../images/apng.ts";
 import { writeAtomic } from "../images/atomic.ts";
@@ -9,7 +9,7 @@ import { makeSheet } from "../images/sheet.ts";
 import { chooseProtocol, drawPicture } from "../images/terminal.ts";
 import { parseSeed } from "../noise/mod.ts";
 import { type Model, openModel } from "../pipeline/model.ts";
-import { makePlan, type Plan, specOf } from "../pipeline/plan.ts";
+import { makePlan, namesCode, type Plan, specOf } from "../pipeline/plan.ts";
 import {
   findClass,
   parseSettings,
@@ -19,8 +19,8 @@ import {
   shardOf,
 } from "../pipeline/settings.ts";
 import type { Level } from "../plugin.ts";
-import { describeOption } from "../plugins/options.ts";
-import { SPACINGS } from "../schedules/mod.ts";
+import { describeOption, type Kind } from "../plugins/options.ts";
+import { alphasCumprodOf, SPACINGS } from "../schedules/mod.ts";
 import { type Args, command, usage, UsageError, type Values } from "./_command.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
@@ -137,12 +137,13 @@ export default command({
     if (flags.shard !== undefined && flags.seed === undefined && repeated === undefined) {
       throw new UsageError("Cannot split a run without --seed: every part would draw another one");
     }
-    if (flags.trajectory !== undefined && extname(flags.trajectory).toLowerCase() !== ".png") {
-      throw new UsageError(`Cannot write ${flags.trajectory}: --trajectory needs a name in .png`);
+    checkOutputs(flags);
+    if (repeated !== undefined && flags.from !== undefined) {
+      if (!given("sampler")) refuseCode(flags.from, "sampler", [repeated.sampler]);
+      if (!given("guidance")) refuseCode(flags.from, "guidance", repeated.guidance);
     }
-    if (flags.sampler === undefined) refuseCode(flags.from, "sampler", [repeated?.sampler]);
-    if (!given("guidance")) refuseCode(flags.from, "guidance", repeated?.guidance);
     const model = openModel(name ?? repeated?.model ?? "digits");
+    alphasCumprodOf(model.scheduler); // a fault of the model, not of what was typed
     const plan = await usage(() =>
       makePlan(model, {
         sampler: flags.sampler ?? repeated?.sampler,
@@ -184,23 +185,31 @@ async function details(
   }).join("\n\n");
 }
 
+/** Refuses outputs that would meet in one place. */
+function checkOutputs({ json, output, trajectory }: SampleValues): void {
+  if (json && output === "-") {
+    throw new UsageError("Cannot write images and --json to stdout: give -o a file or a folder");
+  }
+  if (trajectory === undefined) return;
+  if (extname(trajectory).toLowerCase() !== ".png") {
+    throw new UsageError(`Cannot write ${trajectory}: --trajectory needs a name in .png`);
+  }
+  if (output !== undefined && resolve(output) === resolve(trajectory)) {
+    throw new UsageError(`Cannot write both the images and their trajectory to ${trajectory}`);
+  }
+}
+
 /** The settings that an earlier run kept in a PNG. */
 async function readSettings(path: string): Promise<Settings> {
   return parseSettings(readPngText(await Deno.readFile(path), path), path);
 }
 
 /** Code is run where a person names it, never because an image does. */
-function refuseCode(
-  file: string | undefined,
-  flag: "sampler" | "guidance",
-  specs: readonly (string | undefined)[] = [],
-): void {
-  const code = specs.filter((spec) => spec !== undefined && /^[^,]*[./\\:]/.test(spec));
-  if (code.length === 0) return;
+function refuseCode(file: string, kind: Kind, specs: readonly string[]): void {
+  if (!specs.some((spec) => spec !== "none" && namesCode(kind, spec))) return;
+  const flags = specs.map((spec) => `--${kind} ${JSON.stringify(spec)}`).join(" ");
   throw new UsageError(
-    `Cannot repeat "${file}" by itself: it names code outside the program; if you trust it, add ${
-      specs.map((spec) => `--${flag} "${spec}"`).join(" ")
-    }`,
+    `Cannot repeat "${file}" by itself: it names code outside the program; if you trust it, add ${flags}`,
   );
 }
 
@@ -212,8 +221,8 @@ function settle(
   given: (flag: keyof SampleValues & string) => boolean,
   repeated: Settings | undefined,
 ): Settings {
-  const classes = flags.class?.split(",").map((name) => findClass(model, name.trim())) ??
-    repeated?.classes ?? defaultClasses(model);
+  const asked = flags.class?.split(",").map((name) => name.trim()) ?? repeated?.classes;
+  const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);
   const random = () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   return {
     model: model.name,
@@ -251,6 +260,12 @@ function describePath(levels: readonly Level[]): string {
     .join("\n");
 }
 
+/** Stdout where `--json` has it: images go to a new file, as on a terminal. */
+const TAKEN = {
+  isTerminal: () => true,
+  write: () => Promise.reject(new Error("stdout holds JSON")),
+};
+
 async function draw(
   model: Model,
   plan: Plan,
@@ -262,14 +277,19 @@ async function draw(
   const edge = model.unet.config.sample_size ?? 32;
   const text = (settings: Settings) =>
     settingsText(settings, { size: `${edge}x${edge}`, version: config.version });
-  // JSON on stdout leaves no room for image bytes there.
-  const output = flags.json && flags.output === undefined ? undefined : await openOutput({
-    to: flags.output,
-    separate: flags.separate,
-    stem: `${model.name}-${settings.seed}`,
-    sheet: { columns: flags.columns },
-  });
-  await output?.prepare();
+  const output = await usage(() =>
+    openOutput({
+      to: flags.output,
+      separate: flags.separate,
+      stem: `${model.name}-${settings.seed}`,
+      sheet: { columns: flags.columns },
+      stdout: flags.json ? TAKEN : undefined,
+    })
+  );
+  await output.prepare();
+  if (flags.trajectory !== undefined) {
+    await (await openOutput({ to: flags.trajectory, stem: "" })).prepare();
+  }
   const { openEngine } = await import("../engines/mod.ts");
   const { loadDenoiser } = await import("../pipeline/denoiser.ts");
   const { bitmapsOf, drawBatches } = await import("../pipeline/draw.ts");
@@ -302,14 +322,14 @@ async function draw(
     for await (const { indices, bitmaps } of batches) {
       for (const [i, bitmap] of bitmaps.entries()) {
         const index = indices[i] ?? 0;
-        await output?.add(bitmap, index, text(settingsOfImage(settings, index)));
+        await output.add(bitmap, index, text(settingsOfImage(settings, index)));
       }
       drawn += bitmaps.length;
     }
   } finally {
     bar.stop();
     await engine.dispose();
-    const files = drawn === 0 ? [] : await output?.finish(text(settings)) ?? [];
+    const files = drawn === 0 ? [] : await output.finish(text(settings));
     if (drawn > 0 && flags.trajectory !== undefined) {
       await saveTrajectory(flags.trajectory, frames, drawn, text(settings));
       files.push(flags.trajectory);

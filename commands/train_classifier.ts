@@ -16,7 +16,7 @@ import { trainingEngine, trainingFlags, trainingRun, widthsOf } from "./_trainin
 const HELD_OUT = { seed: 20_000, batches: 8, batchSize: 250 } as const;
 
 const flags = {
-  ...trainingFlags({ steps: 1500, batchSize: 64, rate: 1e-3, folder: "runs/classifier" }),
+  ...trainingFlags({ steps: 1500, batchSize: 64, rate: 2e-3, folder: "runs/classifier" }),
   width: {
     type: "integer",
     default: 32,
@@ -26,7 +26,7 @@ const flags = {
   },
   "channel-mult": {
     type: "string",
-    default: "1,2,2",
+    default: "1,2,2,2",
     value: "N,N,…",
     help: "channels of each level as multiples of --width; every further one halves the resolution",
     group: "Network",
@@ -161,7 +161,6 @@ function configOf(
     channel_mult: multiples,
     num_head_channels: flags["head-dim"],
     use_scale_shift_norm: true,
-    resblock_updown: true,
     pool: flags.pool,
   }, "the options of train-classifier");
 }

@@ -17,6 +17,28 @@ export type Computation = (scope: Scope, ...inputs: tf.Tensor[]) => tf.Tensor[];
  */
 export type Compiled = (...inputs: tf.Tensor[]) => Promise<tf.Tensor[]>;
 
+/** A computation that carries tensors on from call to call, such as a step of training. */
+export type Iteration = (
+  state: readonly tf.Tensor[],
+  inputs: readonly tf.Tensor[],
+) => { readonly state: readonly tf.Tensor[]; readonly outputs: readonly tf.Tensor[] };
+
+/** A part of what an iteration carries on. */
+export interface StatePart {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
+/** An iteration whose state the engine holds. */
+export interface Iterated {
+  /** Moves the state on by one call; the outputs belong to the caller. */
+  next(...inputs: tf.Tensor[]): Promise<tf.Tensor[]>;
+  /** The parts of the state as they are now, copied. */
+  read(): Promise<Float32Array[]>;
+  /** Frees the state. */
+  dispose(): Promise<void>;
+}
+
 /** Runs computations. */
 export interface Engine {
   readonly name: string;
@@ -27,6 +49,11 @@ export interface Engine {
    * depends on them is prepared at the first call with each.
    */
   compile(computation: Computation, weights: Weights): Compiled;
+  /**
+   * Prepares an iteration from a first state. Its inputs have the same shapes at every call. Absent
+   * where the iteration may as well be run on the current tfjs backend.
+   */
+  iterate?(iteration: Iteration, start: readonly StatePart[]): Iterated;
   /** Frees sessions, workers and weights. */
   dispose(): Promise<void>;
 }

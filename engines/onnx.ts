@@ -6,7 +6,7 @@
  */
 import * as tf from "tfjs";
 import type { Weights } from "../models/weights.ts";
-import type { Compiled, Computation, Engine } from "./engine.ts";
+import type { Compiled, Computation, Engine, Iterated, Iteration, StatePart } from "./engine.ts";
 import type { Numbers, Parcel } from "./onnx/messages.ts";
 import { packModel } from "./onnx/package.ts";
 import { checkpointEdges } from "./onnx/parameters.ts";
@@ -42,6 +42,7 @@ export async function onnxEngine(options: OnnxOptions = {}): Promise<Engine> {
       threads === 1 ? "thread" : "threads"
     }`,
     compile: (computation, weights) => compile(runtime, threads, computation, weights),
+    iterate: (iteration, start) => iterate(runtime, threads, iteration, start),
     dispose: () => runtime.stop(),
   };
 }
@@ -95,8 +96,54 @@ function compile(
   return async (...inputs) => {
     const parcels = Promise.all(inputs.map(pack)); // read before anything else can dispose them
     const outputs = await use(inputs, async (session) => session.run(await parcels));
-    return outputs.map(({ data, dims, type }) => tf.tensor(data, [...dims], type));
+    return outputs.map(unpack);
   };
+}
+
+/** An iteration as one graph; its state stays in the worker between the calls. */
+function iterate(
+  runtime: Runtime,
+  threads: number,
+  iteration: Iteration,
+  start: readonly StatePart[],
+): Iterated {
+  const count = start.length;
+  const computation: Computation = (_, ...tensors) => {
+    const { state, outputs } = iteration(tensors.slice(0, count), tensors.slice(count));
+    return [...state, ...outputs];
+  };
+  const parcels = start.map(({ shape, values }, index): Parcel => ({
+    name: inputName(index),
+    type: "float32",
+    dims: shape,
+    data: Float32Array.from(values),
+  }));
+  const open = async (inputs: readonly tf.Tensor[]): Promise<Session> => {
+    const forms = [...start.map(({ shape }) => shape), ...inputs.map(formOf)];
+    const { model } = traceComputation(computation, checkpointEdges(new Map(), true), forms);
+    const session = await runtime.open(packModel(model), threads);
+    await session.hold(parcels);
+    return session;
+  };
+  let opened: Promise<Session> | undefined;
+  return {
+    async next(...inputs) {
+      const packed = Promise.all(inputs.map((input, index) => pack(input, count + index)));
+      const session = await (opened ??= open(inputs));
+      return (await session.run(await packed)).map(unpack);
+    },
+    async read() {
+      const parts = opened === undefined ? parcels : await (await opened).read();
+      return parts.map(({ data }) => Float32Array.from(data));
+    },
+    async dispose() {
+      await (await opened)?.close();
+    },
+  };
+}
+
+function unpack({ data, dims, type }: Parcel): tf.Tensor {
+  return tf.tensor(data, [...dims], type);
 }
 
 interface Opened {

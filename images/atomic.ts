@@ -11,6 +11,11 @@ export class OutputError extends Error {
   override readonly name = "OutputError";
 }
 
+/** Thrown when the reader of stdout has gone, as `head` goes: no failure, but the end. */
+export class ClosedPipe extends Error {
+  override readonly name = "ClosedPipe";
+}
+
 /**
  * Writes a file under a temporary name beside it, then renames it, so that nobody ever sees half
  * of it; folders that are missing are made. Devices such as /dev/null are written directly.

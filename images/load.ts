@@ -66,7 +66,7 @@ export async function decodeImage(
     const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
     return { pixels, width: info.width, height: info.height, channels: wantedChannels };
   } catch (error) {
-    throw new SyntaxError(`Cannot decode ${name}: ${(error as Error).message}`);
+    throw new SyntaxError(`Cannot decode ${name}: ${(error as Error).message.split("\n")[0]}`);
   }
 }
 

@@ -4,15 +4,18 @@
  * @module
  */
 import { basename, dirname, extname, join } from "@std/path";
-import { explainWrite, OutputError, statOrNone, writeAll, writeAtomic } from "./atomic.ts";
+import {
+  ClosedPipe,
+  explainWrite,
+  OutputError,
+  statOrNone,
+  writeAll,
+  writeAtomic,
+} from "./atomic.ts";
+export { ClosedPipe } from "./atomic.ts";
 import type { Bitmap } from "./pixels.ts";
 import { encodePng } from "./png.ts";
 import { makeSheet, type SheetOptions } from "./sheet.ts";
-
-/** Thrown when the reader of stdout has gone, as `head` goes: no failure, but the end. */
-export class ClosedPipe extends Error {
-  override readonly name = "ClosedPipe";
-}
 
 /** What the user asked for. */
 export interface OutputOptions {
@@ -100,7 +103,7 @@ export async function openOutput(options: OutputOptions): Promise<Output> {
     return separate ? each(write, { prepare }) : together(write, { sheet, prepare });
   }
   if (extname(to).toLowerCase() !== ".png") {
-    throw new OutputError(
+    throw new RangeError(
       `Cannot write ${to}: give a name that ends in .png, a folder that ends in /, or -`,
     );
   }

@@ -4,15 +4,19 @@
  * @module
  */
 
-/** Reads a JSON object. Throws an Error that names the file where it is none. */
-export function readJson(path: string): Record<string, unknown> {
+/** Reads JSON. Throws an Error that names the file where it is none. */
+export function readJsonValue(path: string): unknown {
   const text = Deno.readTextFileSync(path);
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw new Error(`Cannot read "${path}": it is not JSON`, { cause });
   }
+}
+
+/** Reads a JSON object. Throws an Error that names the file where it is none. */
+export function readJson(path: string): Record<string, unknown> {
+  const value = readJsonValue(path);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Error(`Cannot read "${path}": it must hold a JSON object`);
   }

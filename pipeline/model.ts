@@ -7,7 +7,7 @@
 import { basename, fromFileUrl, join, resolve } from "@std/path";
 import { nearest } from "../plugins/nearest.ts";
 import { writeAtomic } from "../images/atomic.ts";
-import { readJson } from "../models/config.ts";
+import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
 import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
@@ -24,10 +24,10 @@ export interface Part<C> {
 
 /** How a model is best sampled, where its maker says so. */
 export interface Recommended {
-  readonly sampler?: string;
-  readonly steps?: number;
-  readonly guidance?: readonly string[];
-  readonly spacing?: string;
+  readonly sampler?: string | undefined;
+  readonly steps?: number | undefined;
+  readonly guidance?: readonly string[] | undefined;
+  readonly spacing?: string | undefined;
 }
 
 /** A model as it lies on disk. */
@@ -137,13 +137,59 @@ function openClassifier(folder: string): Part<EncoderUNetConfig> {
   return { folder, config, weights: openWeights(folder, CLASSIFIER_FILE) };
 }
 
-function readLabels(path: string): string[] {
-  if (!isThere(path)) return [];
-  const value: unknown = JSON.parse(Deno.readTextFileSync(path));
+function readList(path: string): string[] {
+  const value = isThere(path) ? readJsonValue(path) : [];
   if (!Array.isArray(value) || !value.every((label) => typeof label === "string")) {
     throw new TypeError(`Cannot use "${path}": it must be a list of class names`);
   }
   return value;
+}
+
+/** The class names of a network, one for each of its classes but a null class. */
+function readLabels(path: string, { num_class_embeds: embeds }: UNet2DConfig): string[] {
+  const names = readList(path);
+  if (names.length === 0 || embeds === null) {
+    return Array.from({ length: embeds ?? 0 }, (_, index) => String(index));
+  }
+  if (names.length === embeds || names.length === embeds - 1) return names;
+  throw new TypeError(
+    `Cannot use "${path}": it has ${names.length} names, the network has ${embeds} classes; there must be as many, or one less where the last class stands for none`,
+  );
+}
+
+/** Checks what a model recommends for its sampling. */
+function readRecommended(path: string): Recommended {
+  if (!isThere(path)) return {};
+  const { sampler, steps, guidance, spacing } = readJson(path);
+  const fail = (key: string, wanted: string) =>
+    new TypeError(`Cannot use "${path}": ${key} must be ${wanted}`);
+  const isText = (value: unknown) => value === undefined || typeof value === "string";
+  if (!isText(sampler)) throw fail("sampler", "a text such as ddim,eta=0.5");
+  if (!isText(spacing)) throw fail("spacing", "a text such as trailing");
+  if (steps !== undefined && !(Number.isSafeInteger(steps) && Number(steps) >= 1)) {
+    throw fail("steps", "an integer of at least 1");
+  }
+  if (guidance !== undefined && !(Array.isArray(guidance) && guidance.every(isText))) {
+    throw fail("guidance", "a list of texts such as cfg,scale=2");
+  }
+  // Each field was checked above.
+  return { sampler, steps, guidance, spacing } as Recommended;
+}
+
+/** Refuses a network that cannot take pixels and answer with pixels. */
+function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
+  const { in_channels: into, out_channels: out } = config;
+  const path = join(folder, "config.json");
+  if (into !== 1 && into !== 3) {
+    throw new TypeError(`Cannot use "${path}": in_channels is ${into}, images have 1 or 3`);
+  }
+  if (out !== into && out !== 2 * into) {
+    throw new TypeError(
+      `Cannot use "${path}": out_channels is ${out}, it must be ${into}, or ${
+        2 * into
+      } where the variance is learned`,
+    );
+  }
 }
 
 /**
@@ -169,12 +215,9 @@ export function openModel(spec: string): Model {
     ? readJson(schedulerPath)
     : { _class_name: "DDPMScheduler" };
   const classifierFolder = join(folder, "classifier");
-  const names = readLabels(join(folder, "labels.json"));
+  checkChannels(unet);
+  const labels = readLabels(join(folder, "labels.json"), unet.config);
   const embeds = unet.config.num_class_embeds;
-  const labels = names.length > 0
-    ? names
-    : Array.from({ length: embeds ?? 0 }, (_, index) => String(index));
-  const recommended = join(folder, "sampling.json");
   return {
     name: basename(folder),
     folder,
@@ -183,7 +226,7 @@ export function openModel(spec: string): Model {
     classifier: isThere(classifierFolder) ? openClassifier(classifierFolder) : undefined,
     labels,
     nullClass: embeds !== null && embeds > labels.length ? labels.length : undefined,
-    recommended: isThere(recommended) ? readJson(recommended) as Recommended : {},
+    recommended: readRecommended(join(folder, "sampling.json")),
   };
 }
 

@@ -53,6 +53,9 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   const name = wishes.sampler ?? recommended.sampler ?? (ancestral ? "ddpm" : "ddim");
   const sampler = await choosePlugin("sampler", name, builtinSamplers);
   const asked = wishes.guidance ?? recommended.guidance ?? [];
+  if (asked.includes("none") && asked.length > 1) {
+    throw new RangeError('Cannot use guidance "none" together with others: leave one of them out');
+  }
   const specs = asked.length === 1 && asked[0] === "none"
     ? []
     : [...asked, ...ownClipping(model, asked)];

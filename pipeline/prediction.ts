@@ -27,13 +27,22 @@ export function parameterization(scheduler: SchedulerConfig, learned: boolean): 
   return { type, learned };
 }
 
-/** The prediction that a network's raw answer at x stands for. */
+/**
+ * The prediction that a network's raw answer at x stands for.
+ *
+ * @throws {RangeError} Where the answer is noise and alpha is 0, so that it says nothing of x0.
+ */
 export function toPrediction(
   raw: Images,
   x: Images,
   at: Level,
   { type, learned }: Parameterization,
 ): Prediction {
+  if (type === "epsilon" && at.alpha === 0) {
+    throw new RangeError(
+      `Cannot use a model that predicts epsilon at t=${at.t}: nothing of the image is left there, so its noise says nothing of it`,
+    );
+  }
   const [mean, variance] = learned ? tf.split(raw, 2, 3) as [Images, Images] : [raw, undefined];
   // Improved DDPM, equation 15: the answer in [-1, 1] is a share of the way between the bounds.
   const rest = variance === undefined ? {} : { mix: tf.mul(tf.add(variance, 1), 0.5) as Images };

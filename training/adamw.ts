@@ -16,7 +16,7 @@ export type OptimizerState = {
   readonly average: tf.Tensor1D;
 };
 
-/** The numbers of one step, as scalars so that they can be a graph's inputs. */
+/** The numbers of one step. */
 export interface StepRates {
   readonly learningRate: number;
   readonly beta1: number;
@@ -32,30 +32,60 @@ export interface StepRates {
 
 const EPSILON = 1e-8;
 
+/** What changes from step to step, ready to multiply with. */
+export const FACTORS = ["kept", "scale", "spread", "old", "fresh"] as const;
+
+type Factor = number | tf.Scalar;
+
+/** The factors of one step: numbers, or scalars where they are the inputs of a graph. */
+export type Factors = Readonly<Record<(typeof FACTORS)[number], Factor>>;
+
+/** The factors of a step, in double precision. */
+export function factorsOf(
+  { learningRate, beta1, beta2, weightDecay, decay, step }: StepRates,
+): Readonly<Record<keyof Factors, number>> {
+  return {
+    kept: 1 - learningRate * weightDecay,
+    scale: learningRate / (1 - beta1 ** (step + 1)), // bias correction of the mean
+    spread: 1 / Math.sqrt(1 - beta2 ** (step + 1)), // and of the square's root
+    old: decay,
+    fresh: 1 - decay,
+  };
+}
+
+function blend(a: tf.Tensor1D, ofA: Factor, b: tf.Tensor, ofB: Factor): tf.Tensor1D {
+  return tf.add(tf.mul(a, ofA), tf.mul(b, ofB));
+}
+
 /**
  * AdamW (Loshchilov and Hutter 2019, Algorithm 2) after clipping the gradient's norm, then the
  * moving average.
  *
+ * @param factors The rates' own; scalars in a graph that serves all steps
  * @returns The new state and the norm of the unclipped gradient.
  */
 export function adamw(
   { weights, mean, square, average }: OptimizerState,
   gradient: tf.Tensor1D,
   rates: StepRates,
+  factors: Factors = factorsOf(rates),
 ): { state: OptimizerState; norm: tf.Scalar } {
-  const { learningRate, beta1, beta2, weightDecay, clip, decay, step } = rates;
+  const { beta1, beta2, clip } = rates;
   const norm = tf.sqrt(tf.sum(tf.mul(gradient, gradient))) as tf.Scalar;
   const clipped = tf.mul(gradient, tf.minimum(1, tf.div(clip, tf.add(norm, 1e-6))));
-  const blend = (old: tf.Tensor1D, share: number, fresh: tf.Tensor): tf.Tensor1D =>
-    tf.add(tf.mul(old, share), tf.mul(fresh, 1 - share));
-  const first = blend(mean, beta1, clipped);
-  const second = blend(square, beta2, tf.mul(clipped, clipped));
-  const scale = learningRate / (1 - beta1 ** (step + 1)); // bias correction of the mean
-  const root = tf.add(tf.mul(tf.sqrt(second), 1 / Math.sqrt(1 - beta2 ** (step + 1))), EPSILON);
-  const kept = tf.mul(weights, 1 - learningRate * weightDecay);
-  const moved = tf.sub(kept, tf.mul(tf.div(first, root), scale)) as tf.Tensor1D;
+  const { kept, scale, spread, old, fresh } = factors;
+  const first = blend(mean, beta1, clipped, 1 - beta1);
+  const second = blend(square, beta2, tf.mul(clipped, clipped), 1 - beta2);
+  const root = tf.add(tf.mul(tf.sqrt(second), spread), EPSILON);
+  const step = tf.mul(tf.div(first, root), scale);
+  const moved = tf.sub(tf.mul(weights, kept), step) as tf.Tensor1D;
   return {
-    state: { weights: moved, mean: first, square: second, average: blend(average, decay, moved) },
+    state: {
+      weights: moved,
+      mean: first,
+      square: second,
+      average: blend(average, old, moved, fresh),
+    },
     norm,
   };
 }

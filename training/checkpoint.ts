@@ -8,7 +8,11 @@ import { encodeSafetensors, readSafetensors } from "../models/safetensors.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import type { OptimizerState } from "./adamw.ts";
 
-const PARTS = ["weights", "mean", "square", "average"] as const;
+/** The parts of a run's state, in their order. */
+export const PARTS = ["weights", "mean", "square", "average"] as const;
+
+/** The state as vectors in memory. */
+export type Parts = Readonly<Record<(typeof PARTS)[number], Float32Array>>;
 
 /** A saved run. */
 export interface Checkpoint {
@@ -16,8 +20,7 @@ export interface Checkpoint {
   readonly step: number;
   /** The settings that the run was started with. */
   readonly settings: unknown;
-  /** The parts of the state as vectors. */
-  readonly parts: Readonly<Record<(typeof PARTS)[number], Float32Array>>;
+  readonly parts: Parts;
 }
 
 /** Writes the state; an interrupted write leaves the previous checkpoint whole. */
@@ -25,13 +28,11 @@ export async function saveCheckpoint(
   path: string,
   step: number,
   settings: unknown,
-  state: OptimizerState,
+  parts: Parts,
 ): Promise<void> {
-  const tensors = new Map<string, { shape: number[]; values: Float32Array }>();
-  for (const part of PARTS) {
-    const values = await state[part].data() as Float32Array;
-    tensors.set(part, { shape: [values.length], values });
-  }
+  const tensors = new Map(
+    PARTS.map((part) => [part, { shape: [parts[part].length], values: parts[part] }]),
+  );
   const metadata = { step: String(step), settings: JSON.stringify(settings) };
   await writeAtomic(path, encodeSafetensors(tensors, "F32", metadata));
 }
@@ -79,7 +80,7 @@ export function loadCheckpoint(path: string, size?: number): Checkpoint {
 }
 
 /** The state of a checkpoint on the current backend. */
-export function stateOf(parts: Checkpoint["parts"]): OptimizerState {
+export function stateOf(parts: Parts): OptimizerState {
   return {
     weights: tf.tensor1d(parts.weights),
     mean: tf.tensor1d(parts.mean),
@@ -88,8 +89,24 @@ export function stateOf(parts: Checkpoint["parts"]): OptimizerState {
   };
 }
 
-/** The state that a run starts with. */
-export function freshState(weights: Float32Array): OptimizerState {
+/** The values of a state. */
+export async function partsOf(state: OptimizerState): Promise<Parts> {
+  const read = async (part: keyof Parts) => await state[part].data() as Float32Array;
+  return {
+    weights: await read("weights"),
+    mean: await read("mean"),
+    square: await read("square"),
+    average: await read("average"),
+  };
+}
+
+/** The parts that a run starts with. */
+export function freshParts(weights: Float32Array): Parts {
   const zeros = new Float32Array(weights.length);
-  return stateOf({ weights, mean: zeros, square: zeros, average: weights });
+  return { weights, mean: zeros, square: zeros, average: weights };
+}
+
+/** {@linkcode freshParts} on the current backend. */
+export function freshState(weights: Float32Array): OptimizerState {
+  return stateOf(freshParts(weights));
 }

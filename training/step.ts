@@ -1,11 +1,21 @@
 /**
- * One step of training: loss, gradient, optimiser and moving average as one function of tensors.
+ * One step of training: loss, gradient, optimiser and moving average as one function of tensors,
+ * and what makes such steps one after another.
  *
  * @module
  */
 import * as tf from "tfjs";
+import type { Engine, Iteration } from "../engines/engine.ts";
 import type { ParameterSpec, Scope } from "../models/scope.ts";
-import { adamw, type OptimizerState, type StepRates } from "./adamw.ts";
+import {
+  adamw,
+  FACTORS,
+  type Factors,
+  factorsOf,
+  type OptimizerState,
+  type StepRates,
+} from "./adamw.ts";
+import { PARTS, type Parts, partsOf, stateOf } from "./checkpoint.ts";
 import { flatten, scopeOver, unflatten } from "./parameters.ts";
 
 /** What a step reports. */
@@ -19,17 +29,136 @@ export type StepResult = {
 /**
  * Moves the weights one step down the gradient of a loss (Algorithm 1 of DDPM, where the loss is
  * L_simple). Pure: run it in a tidy and keep what it returns.
+ *
+ * @param factors The rates' own; scalars in a graph that serves all steps
  */
 export function trainingStep(
   loss: (scope: Scope) => tf.Scalar,
   specs: readonly ParameterSpec[],
   state: OptimizerState,
   rates: StepRates,
+  factors?: Factors,
 ): StepResult {
   const parameters = unflatten(state.weights, specs);
   const { value, grads } = tf.valueAndGrads((...tensors: tf.Tensor[]) =>
     loss(scopeOver(specs, tensors))
   )(parameters);
-  const { state: next, norm } = adamw(state, flatten(grads), rates);
+  const { state: next, norm } = adamw(state, flatten(grads), rates, factors);
   return { state: next, loss: value as tf.Scalar, norm };
+}
+
+/** Tensors by name; absent ones are the same at every step. */
+export type Batch = Readonly<Record<string, tf.Tensor | undefined>>;
+
+/** Makes steps, and holds the state between them. */
+export interface Stepper<B extends Batch> {
+  /** Makes a step on a batch, which stays the caller's. */
+  step(batch: B, rates: StepRates): Promise<{ loss: number; norm: number }>;
+  /** A copy of the state. */
+  parts(): Promise<Parts>;
+  /** Frees the state. */
+  dispose(): Promise<void>;
+}
+
+/** The loss of a batch under parameters. */
+export type Loss<B extends Batch> = (scope: Scope, batch: B) => tf.Scalar;
+
+/** Steps on an engine: as one graph where it takes one, else on the current tfjs backend. */
+export function stepperOf<B extends Batch>(
+  loss: Loss<B>,
+  specs: readonly ParameterSpec[],
+  start: Parts,
+  engine?: Engine,
+): Stepper<B> {
+  const iterate = engine?.iterate;
+  return iterate === undefined
+    ? eagerStepper(loss, specs, start)
+    : tracedStepper(loss, specs, start, iterate);
+}
+
+function eagerStepper<B extends Batch>(
+  loss: Loss<B>,
+  specs: readonly ParameterSpec[],
+  start: Parts,
+): Stepper<B> {
+  let state = stateOf(start);
+  return {
+    async step(batch, rates) {
+      const made = tf.tidy(() => trainingStep((scope) => loss(scope, batch), specs, state, rates));
+      tf.dispose(state);
+      state = made.state;
+      return await numbersOf(made);
+    },
+    parts: () => partsOf(state),
+    dispose() {
+      tf.dispose(state);
+      return Promise.resolve();
+    },
+  };
+}
+
+function tracedStepper<B extends Batch>(
+  loss: Loss<B>,
+  specs: readonly ParameterSpec[],
+  start: Parts,
+  iterate: NonNullable<Engine["iterate"]>,
+): Stepper<B> {
+  const stateIn = PARTS.map((part) => ({ shape: [start[part].length], values: start[part] }));
+  // Names, and rates that do not change, are those of the first batch and step.
+  const open = (first: B, rates: StepRates) => {
+    const iteration: Iteration = (state, inputs) => {
+      const [factors, tensors] = [inputs.slice(0, FACTORS.length), inputs.slice(FACTORS.length)];
+      const batch = { ...first, ...named(namesOf(first), tensors) };
+      const { state: next, loss: value, norm } = trainingStep(
+        (scope) => loss(scope, batch),
+        specs,
+        named(PARTS, state.map((part) => part.as1D())),
+        rates,
+        named(FACTORS, factors.map((factor) => factor.asScalar())),
+      );
+      return { state: PARTS.map((part) => next[part]), outputs: [value, norm] };
+    };
+    return iterate(iteration, stateIn);
+  };
+  let iterated: ReturnType<typeof iterate> | undefined;
+  return {
+    async step(batch, rates) {
+      iterated ??= open(batch, rates);
+      const factors = factorsOf(rates);
+      const scalars = FACTORS.map((name) => tf.scalar(factors[name]));
+      const tensors = namesOf(batch).flatMap((name) => batch[name] ?? []);
+      const pending = iterated.next(...scalars, ...tensors);
+      tf.dispose(scalars);
+      const [value, norm] = await pending;
+      return await numbersOf({ loss: value, norm });
+    },
+    async parts() {
+      const vectors = await iterated?.read();
+      return vectors === undefined ? start : named(PARTS, vectors);
+    },
+    async dispose() {
+      await iterated?.dispose();
+    },
+  };
+}
+
+/** The tensors that a batch has. */
+function namesOf(batch: Batch): string[] {
+  return Object.keys(batch).filter((name) => batch[name] !== undefined);
+}
+
+/** A record of values in the order of their names. */
+function named<N extends string, T>(names: readonly N[], values: readonly T[]): Record<N, T> {
+  return Object.fromEntries(names.map((name, index) => [name, values[index]])) as Record<N, T>;
+}
+
+/** Reads the two numbers of a step and frees them. */
+async function numbersOf(
+  { loss, norm }: { loss: tf.Tensor | undefined; norm: tf.Tensor | undefined },
+): Promise<{ loss: number; norm: number }> {
+  const read = async (tensor: tf.Tensor | undefined) => (await tensor?.data())?.[0] ?? NaN;
+  const numbers = { loss: await read(loss), norm: await read(norm) };
+  loss?.dispose();
+  norm?.dispose();
+  return numbers;
 }

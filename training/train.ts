@@ -5,13 +5,14 @@
  */
 import { join } from "@std/path";
 import * as tf from "tfjs";
+import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import type { ParameterSpec, Scope } from "../models/scope.ts";
 import { philoxAt } from "../noise/mod.ts";
-import { averageDecay, learningRate, type OptimizerState, type RateDecay } from "./adamw.ts";
-import { freshState, loadCheckpoint, saveCheckpoint, stateOf } from "./checkpoint.ts";
+import { averageDecay, learningRate, type RateDecay } from "./adamw.ts";
+import { freshParts, loadCheckpoint, type Parts, saveCheckpoint } from "./checkpoint.ts";
 import { recordParameters, startValues, totalSize } from "./parameters.ts";
-import { trainingStep } from "./step.ts";
+import { type Batch, stepperOf } from "./step.ts";
 
 /** How weights move; the same for every network. */
 export interface OptimizerSettings {
@@ -29,7 +30,7 @@ export interface OptimizerSettings {
 }
 
 /** A network and its loss, as the loop sees them. */
-export interface Task<B extends tf.TensorContainer> {
+export interface Task<B extends Batch> {
   /** Builds the network once on zeros, so that its parameters are known. */
   probe(scope: Scope): unknown;
   /** The batch of a step; the same step always has the same batch. */
@@ -85,6 +86,11 @@ export interface RunOptions {
   readonly optimizer: OptimizerSettings;
   readonly logEvery: number;
   readonly saveEvery: number;
+  /**
+   * What computes; the current tfjs backend where absent. No setting: a run may be resumed on
+   * another one.
+   */
+  readonly engine?: Engine | undefined;
   /** Ends the run after the current step; the state is saved. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -109,7 +115,7 @@ export function statePath(folder: string): string {
  * @returns The steps made, over all sessions.
  * @throws {Error} Where the loss is not a number, or the run in the folder is another one.
  */
-export async function train<B extends tf.TensorContainer>(
+export async function train<B extends Batch>(
   task: Task<B>,
   options: RunOptions,
   hooks: Hooks = {},
@@ -118,77 +124,80 @@ export async function train<B extends tf.TensorContainer>(
   const specs = recordParameters((scope) => task.probe(scope));
   const path = statePath(folder);
   const log = await openLog(join(folder, "training", "log.jsonl"));
-  let state: OptimizerState;
+  let start: Parts;
   let step = 0;
   let before = 0; // seconds of earlier sessions
   if (options.resume) {
     const saved = loadCheckpoint(path, totalSize(specs));
     assertSame(settings, saved.settings, path);
-    state = stateOf(saved.parts);
+    start = saved.parts;
     step = saved.step;
     before = await log.rewind(step);
   } else {
-    const start = startValues(specs, {
+    start = freshParts(startValues(specs, {
       uniform: (name, count) => philoxAt(options.seed, streamOf(name)).uniform(count),
       normal: (name, count) => philoxAt(options.seed, streamOf(name)).normal(count),
-    });
-    state = freshState(start);
+    }));
     await log.rewind(0);
   }
+  const stepper = stepperOf((scope, batch) => task.loss(scope, batch), specs, start, options.engine);
   const started = performance.now();
   let [losses, norms, count] = [0, 0, 0];
   const save = async (logged: boolean) => {
-    await saveCheckpoint(path, step, settings, state);
-    return await hooks.onCheckpoint?.(step, { specs, vector: state.average }, logged) ?? {};
+    const parts = await stepper.parts();
+    await saveCheckpoint(path, step, settings, parts);
+    const vector = tf.tensor1d(parts.average);
+    try {
+      return await hooks.onCheckpoint?.(step, { specs, vector }, logged) ?? {};
+    } finally {
+      vector.dispose();
+    }
   };
-  while (step < optimizer.steps && !signal?.aborted) {
-    const batch = await task.batch(step);
-    const rates = {
-      ...optimizer,
-      learningRate: learningRate(step, { ...optimizer, rate: optimizer.learningRate }),
-      decay: averageDecay(optimizer.ema, step),
-      step,
-    };
-    const { state: next, loss, norm } = tf.tidy(() =>
-      trainingStep((scope) => task.loss(scope, batch), specs, state, rates)
-    );
-    const [lossValue, normValue] = [(await loss.data())[0] ?? NaN, (await norm.data())[0] ?? NaN];
-    tf.dispose([batch, loss, norm]);
-    if (!Number.isFinite(lossValue) || !Number.isFinite(normValue)) {
-      tf.dispose([next, state]);
-      throw new Error(
-        `Cannot go on from step ${step}: its loss is ${lossValue} and its gradient's norm ${normValue}; lower --lr or raise --warmup (what is saved is whole)`,
-      );
-    }
-    tf.dispose(state);
-    state = next;
-    step++;
-    losses += lossValue;
-    norms += normValue;
-    count++;
-    hooks.onStep?.(step, lossValue);
-    const saving = step % options.saveEvery === 0 || step === optimizer.steps;
-    if (step % options.logEvery === 0 || saving) {
-      const extra = saving ? await save(true) : {};
-      const seconds = Math.round(before + (performance.now() - started) / 1000);
-      const line = {
+  try {
+    while (step < optimizer.steps && !signal?.aborted) {
+      const batch = await task.batch(step);
+      const rates = {
+        ...optimizer,
+        learningRate: learningRate(step, { ...optimizer, rate: optimizer.learningRate }),
+        decay: averageDecay(optimizer.ema, step),
         step,
-        loss: round(losses / count),
-        norm: round(norms / count),
-        rate: round(rates.learningRate),
-        seconds,
-        ...extra,
       };
-      await log.write(line);
-      hooks.onLog?.(line);
-      [losses, norms, count] = [0, 0, 0];
+      const { loss, norm } = await stepper.step(batch, rates);
+      tf.dispose(Object.values(batch));
+      if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+        throw new Error(
+          `Cannot go on from step ${step}: its loss is ${loss} and its gradient's norm ${norm}; lower --lr or raise --warmup (what is saved is whole)`,
+        );
+      }
+      step++;
+      losses += loss;
+      norms += norm;
+      count++;
+      hooks.onStep?.(step, loss);
+      const saving = step % options.saveEvery === 0 || step === optimizer.steps;
+      if (step % options.logEvery === 0 || saving) {
+        const extra = saving ? await save(true) : {};
+        const seconds = Math.round(before + (performance.now() - started) / 1000);
+        const line = {
+          step,
+          loss: round(losses / count),
+          norm: round(norms / count),
+          rate: round(rates.learningRate),
+          seconds,
+          ...extra,
+        };
+        await log.write(line);
+        hooks.onLog?.(line);
+        [losses, norms, count] = [0, 0, 0];
+      }
     }
+    if (signal?.aborted && step < optimizer.steps && step % options.saveEvery !== 0) {
+      await save(false);
+    }
+    return step;
+  } finally {
+    await stepper.dispose();
   }
-  if (signal?.aborted && step < optimizer.steps && step % options.saveEvery !== 0) {
-    await save(false);
-  }
-  tf.dispose(state);
-  return step;
 }
 
 const round = (value: number) => Number(value.toPrecision(6));

@@ -32,6 +32,9 @@ export type Task =
     readonly threads: number;
   }
   | { readonly kind: "run"; readonly session: number; readonly inputs: readonly Parcel[] }
+  /** Keeps inputs of a session: each run replaces them by as many of its first outputs. */
+  | { readonly kind: "hold"; readonly session: number; readonly state: readonly Parcel[] }
+  | { readonly kind: "read"; readonly session: number }
   | { readonly kind: "close"; readonly session: number }
   | { readonly kind: "stop" };
 

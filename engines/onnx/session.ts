@@ -17,6 +17,13 @@ export interface Package {
 export interface Session {
   /** Computes; takes over the buffers of its inputs. */
   run(inputs: readonly Parcel[]): Promise<readonly Parcel[]>;
+  /**
+   * Keeps inputs in the worker from now on: each run replaces them by as many of its first outputs,
+   * and returns the others. Takes over their buffers.
+   */
+  hold(state: readonly Parcel[]): Promise<void>;
+  /** What is kept, copied. */
+  read(): Promise<readonly Parcel[]>;
   close(): Promise<void>;
 }
 
@@ -82,6 +89,12 @@ export async function startRuntime(): Promise<Runtime> {
         async run(inputs) {
           const buffers = inputs.map(({ data }) => data.buffer);
           return (await ask({ kind: "run", session, inputs }, buffers)).outputs ?? [];
+        },
+        async hold(state) {
+          await ask({ kind: "hold", session, state }, state.map(({ data }) => data.buffer));
+        },
+        async read() {
+          return (await ask({ kind: "read", session }, [])).outputs ?? [];
         },
         async close() {
           await ask({ kind: "close", session }, []);

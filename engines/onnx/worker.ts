@@ -12,7 +12,18 @@ type Runtime = typeof import("onnxruntime-node");
 
 const ERRORS_ONLY = 3; // logSeverityLevel
 
+type Tensors = Record<string, InstanceType<Runtime["Tensor"]>>;
+
+/** What a session carries on from run to run, in two sets of buffers that change places. */
+interface Held {
+  /** By the names of the inputs. */
+  current: Tensors;
+  /** Under the same names, what the next run writes into. */
+  spare: Tensors;
+}
+
 const sessions = new Map<number, InferenceSession>();
+const held = new Map<number, Held>();
 
 function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptions {
   const session = { model_external_initializers_file_folder_path: task.folder };
@@ -43,24 +54,45 @@ function parcel(name: string, value: InferenceSession.OnnxValueMapType[string]):
   throw new Error(`Cannot return ${name}: its type is ${type}`);
 }
 
+function tensors(runtime: Runtime, parcels: readonly Parcel[]): Tensors {
+  return Object.fromEntries(
+    parcels.map(({ name, type, dims, data }) => [name, new runtime.Tensor(type, data, dims)]),
+  );
+}
+
 async function run(runtime: Runtime, number: number, inputs: readonly Parcel[]): Promise<Parcel[]> {
   const session = sessions.get(number);
   if (session === undefined) throw new Error(`Cannot run session ${number}: it is not open`);
-  const feeds: Record<string, InstanceType<Runtime["Tensor"]>> = {};
-  for (const { name, type, dims, data } of inputs) {
-    feeds[name] = new runtime.Tensor(type, data, dims);
-  }
-  const results = await session.run(feeds);
-  return session.outputNames.map((name) => {
+  const { outputNames } = session;
+  const state = held.get(number);
+  const fetches: Record<string, Tensors[string] | null> = {};
+  const spares = Object.values(state?.spare ?? {});
+  outputNames.forEach((name, index) => fetches[name] = spares[index] ?? null);
+  const results = await session.run({ ...tensors(runtime, inputs), ...state?.current }, fetches);
+  if (state !== undefined) [state.current, state.spare] = [state.spare, state.current];
+  return outputNames.slice(spares.length).map((name) => {
     const value = results[name];
     if (value === undefined) throw new Error(`Cannot find ${name} among the results`);
     return parcel(name, value);
   });
 }
 
+function hold(runtime: Runtime, number: number, state: readonly Parcel[]): void {
+  const empty = state.map((part) => ({ ...part, data: part.data.slice() }));
+  held.set(number, { current: tensors(runtime, state), spare: tensors(runtime, empty) });
+}
+
+function read(number: number): Parcel[] {
+  const { current = {} } = held.get(number) ?? {};
+  return Object.entries(current).map(([name, value]) => parcel(name, value));
+}
+
 async function perform(runtime: Runtime, { id, task }: Request): Promise<Reply> {
   if (task.kind === "run") return { id, outputs: await run(runtime, task.session, task.inputs) };
-  if (task.kind === "open") {
+  if (task.kind === "read") return { id, outputs: read(task.session) };
+  if (task.kind === "hold") {
+    hold(runtime, task.session, task.state);
+  } else if (task.kind === "open") {
     const session = await runtime.InferenceSession.create(task.model, optionsOf(task));
     sessions.set(task.session, session);
   } else {
@@ -73,6 +105,7 @@ async function release(numbers: readonly number[]): Promise<void> {
   for (const number of numbers) {
     await sessions.get(number)?.release();
     sessions.delete(number);
+    held.delete(number);
   }
 }
 

@@ -154,14 +154,14 @@ check("sample refuses an output before it draws", async (folder) => {
   await Deno.writeTextFile(file, "kept");
   await Deno.mkdir(join(folder, "x.png"));
   const sample = ["sample", model, ...FAST, "-o"];
-  const outputs: [string, string][] = [
-    [join(file, "x.png"), "Cannot write"],
-    [join(file, "out/"), "Cannot write"],
-    [join(folder, "x.jpg"), "give a name that ends in .png"],
-    [file, "give a name that ends in .png"],
-    ["", "Cannot write to an empty name"],
+  const outputs: [string, 1 | 2, string][] = [
+    [join(file, "x.png"), 1, "Cannot write"],
+    [join(file, "out/"), 1, "Cannot write"],
+    [join(folder, "x.jpg"), 2, "give a name that ends in .png"],
+    [file, 2, "give a name that ends in .png"],
+    ["", 1, "Cannot write to an empty name"],
   ];
-  for (const [to, message] of outputs) await refuse(1, message, ...sample, to);
+  for (const [to, code, message] of outputs) await refuse(code, message, ...sample, to);
   if (Deno.build.os === "linux") await refuse(1, "the disk is full", ...sample, "/dev/full");
   assertEquals(await Deno.readTextFile(file), "kept");
   assertEquals(await filesOf(folder), ["file", "tiny", "x.png"]);

@@ -113,7 +113,7 @@ Deno.test("makePlan() refuses what it does not know", async () => {
   const wrong: [Wishes, string][] = [
     [{ sampler: "ddmi" }, 'Cannot find sampler "ddmi": did you mean ddim?'],
     [{ guidance: ["cgf"] }, 'Cannot find guidance "cgf": did you mean cfg?'],
-    [{ guidance: ["cfg", "none"] }, 'Cannot find guidance "none"'],
+    [{ guidance: ["cfg", "none"] }, 'Cannot use guidance "none" together with others'],
     [{ sampler: "ddim,eta=2" }, "eta must be between 0 and 1"],
     [{ guidance: ["cfg,scale=-1"] }, "scale must be at least 0"],
     [

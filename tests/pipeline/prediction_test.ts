@@ -55,6 +55,11 @@ Deno.test("toPrediction() reads x0 and v where nothing of the image is left", ()
     const { x0, eps } = toPrediction(raw, x, at, { type, learned: false });
     assertEquals([values(x0), values(eps)], [[0.5, 1], [1.5, -0.5]]);
   }
+  assertThrows(
+    () => toPrediction(x, x, at, { type: "epsilon", learned: false }),
+    RangeError,
+    "Cannot use a model that predicts epsilon at t=999: nothing of the image is left there",
+  );
 });
 
 Deno.test("fromX0(), fromEps() and fromV() are inverses and keep x = alpha x0 + sigma eps", () => {
