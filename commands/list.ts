@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import type { Presence } from "../engines/mod.ts";
 import type { Option, Options } from "../plugin.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { alternatives, describeOption, interval } from "../plugins/options.ts";
@@ -10,6 +11,8 @@ interface Item {
   readonly summary: string;
   readonly paper?: string;
   readonly options?: Options;
+  /** Of what may be missing on a machine. */
+  readonly presence?: Presence;
   readonly [more: string]: unknown;
 }
 
@@ -23,9 +26,7 @@ const sections: Readonly<Record<string, () => Promise<readonly Item[]>>> = {
   spacings: async () =>
     (await import("../schedules/mod.ts")).SPACINGS
       .map((name) => ({ name, summary: spacings[name] ?? "" })),
-  engines: async () =>
-    (await import("../engines/mod.ts")).ENGINE_NAMES
-      .map((name) => ({ name, summary: engines[name] ?? "" })),
+  engines: presentEngines,
   models,
 };
 
@@ -46,8 +47,19 @@ const spacings: Readonly<Record<string, string>> = {
 const engines: Readonly<Record<string, string>> = {
   onnx: "the network traced into ONNX, run by ONNX Runtime",
   tensorflow: "libtensorflow through tfjs-node, after deno task native",
+  wasm: "tfjs in WebAssembly: no native code, and no --allow-ffi",
   cpu: "plain tfjs, slow: the reference",
 };
+
+/** The engines, the preferred first; each is opened, one after another, to see whether it works. */
+async function presentEngines(): Promise<Item[]> {
+  const { ENGINE_NAMES, inspectEngine } = await import("../engines/mod.ts");
+  const items: Item[] = [];
+  for (const name of ENGINE_NAMES) {
+    items.push({ name, summary: engines[name] ?? "", presence: await inspectEngine(name) });
+  }
+  return items;
+}
 
 /** `denoise list`: everything that has a name. */
 export default command({
@@ -56,7 +68,7 @@ export default command({
   usage: "[WHAT]",
   description: `Lists what there is, with its options. WHAT is ${
     alternatives(Object.keys(sections))
-  }; without it, all are listed.`,
+  }; without it, all are listed. Of engines it says whether they are on this machine.`,
   examples: [
     ["list samplers", "the samplers and their options"],
     ["list --json | jq -r '.guidances[].name'", "for programs"],
@@ -67,7 +79,11 @@ export default command({
     const found: Record<string, readonly Item[]> = {};
     for (const name of wanted) found[name] = await sections[name]?.() ?? [];
     if (flags.json) {
-      await io.write(JSON.stringify(found, null, 2));
+      const flat = Object.entries(found).map(([title, items]) => [
+        title,
+        items.map(({ presence, ...item }) => ({ ...item, ...presence })),
+      ]);
+      await io.write(JSON.stringify(Object.fromEntries(flat), null, 2));
       return 0;
     }
     const { bold } = io.outStyle;
@@ -92,12 +108,16 @@ function find(what: string): string {
   );
 }
 
-function rows({ name, summary, paper, options = {} }: Item): Row[] {
+function rows({ name, summary, paper, options = {}, presence }: Item): Row[] {
   const about = paper ? `${summary} (${paper})` : summary;
   const more = Object.entries(options).map(([key, option]): Row => {
     const { name, help } = describeOption(key, option);
     return [`  ${name}`, help];
   });
+  if (presence !== undefined) {
+    const { present, description, reason } = presence;
+    more.push([present ? "  here" : "  not here", description ?? reason ?? ""]);
+  }
   return [[name, about], ...more];
 }
 

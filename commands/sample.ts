@@ -63,10 +63,16 @@ const flags = {
     help: "how the steps are spread over the training timesteps",
   },
   "batch-size": { type: "integer", min: 1, default: 16, help: "images computed at once" },
+  "cfg-batch": {
+    type: "string",
+    choices: ["together", "sequential"],
+    default: "together",
+    help: "labelled and unlabelled half of guidance in one call, or in two for less memory",
+  },
   shard: { type: "string", value: "I/N", help: "draw only the I-th of N parts of the run" },
   engine: {
     type: "string",
-    choices: ["auto", "onnx", "tensorflow", "cpu"],
+    choices: ["auto", "onnx", "tensorflow", "wasm", "cpu"],
     default: "auto",
     help: "what computes; auto is the fastest that is there",
   },
@@ -306,7 +312,8 @@ async function draw(
   const frames: Bitmap[][] = []; // of the trajectory, by step
   let drawn = 0;
   try {
-    const batches = drawBatches(loadDenoiser(model, engine), {
+    const denoiser = loadDenoiser(model, engine, flags["cfg-batch"]);
+    const batches = drawBatches(denoiser, {
       plan,
       settings,
       first,

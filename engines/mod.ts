@@ -26,6 +26,11 @@ export const engines = {
     const { version, gpu } = await loadTensorflow();
     return eagerEngine("tensorflow", `libtensorflow ${version} on the ${gpu ? "GPU" : "CPU"}`);
   },
+  wasm: async (): Promise<Engine> => {
+    tf.enableProdMode();
+    const { loadWasm } = await import("./wasm.ts");
+    return eagerEngine("wasm", `tfjs ${await loadWasm()} in WebAssembly on one core`);
+  },
   cpu: async (): Promise<Engine> => {
     await computeOnHost();
     return eagerEngine("cpu", "plain JavaScript on one core");
@@ -64,4 +69,35 @@ export async function openEngine(
     }
   }
   throw new Error("Cannot compute: no engine is there");
+}
+
+/** Whether an engine is on this machine. */
+export interface Presence {
+  readonly present: boolean;
+  /** What it computes on. */
+  readonly description?: string;
+  /** Why it is not there, or was not tried, and how to mend that. */
+  readonly reason?: string;
+}
+
+/** Opens an engine to see whether it is there, and closes it; fetches nothing. */
+export async function inspectEngine(name: EngineName): Promise<Presence> {
+  if (name === "wasm" && !(await import("./wasm.ts")).isFetched()) {
+    return {
+      present: false,
+      reason: "not fetched yet: --engine wasm does that at its first use (2.5 MB)",
+    };
+  }
+  try {
+    const engine = await engines[name]({});
+    await engine.dispose();
+    return { present: true, description: engine.description };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    const denied = error instanceof Deno.errors.NotCapable || message.includes("--allow-ffi");
+    if (denied) return { present: true, reason: "installed; not tried without --allow-ffi" };
+    const why = message.replace(/^Cannot use engine "\w+": /, "").replace(/\n.*/s, "");
+    const hint = name === "onnx" ? " (--engine wasm needs no native code)" : "";
+    return { present: false, reason: `${why}${hint}` };
+  }
 }

@@ -13,6 +13,12 @@ import type { Guidance } from "../plugin.ts";
 import type { Model } from "./model.ts";
 import { type Parameterization, parameterization, toPrediction } from "./prediction.ts";
 
+/**
+ * How the labelled and the unlabelled half of a guided batch are computed: in one call, or in two,
+ * which takes half the memory.
+ */
+export type CfgBatch = "together" | "sequential";
+
 /** A model's networks, ready to compute. */
 export interface Denoiser {
   readonly model: Model;
@@ -22,20 +28,24 @@ export interface Denoiser {
   readonly network: Compiled;
   /** d log p(label | x, t) / dx by the model's classifier, where it has one. */
   readonly gradient?: Compiled | undefined;
+  /** `together` where absent. */
+  readonly cfgBatch?: CfgBatch | undefined;
 }
 
 /** The part of a denoiser that predictions take. */
-export interface Networks extends Pick<Denoiser, "parameterization" | "network" | "gradient"> {
+export interface Networks
+  extends Pick<Denoiser, "parameterization" | "network" | "gradient" | "cfgBatch"> {
   readonly model: Pick<Model, "name" | "nullClass">;
 }
 
 /** Puts a model on an engine. */
-export function loadDenoiser(model: Model, engine: Engine): Denoiser {
+export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch): Denoiser {
   const { config, weights } = model.unet;
   const { classifier } = model;
   return {
     model,
     engine,
+    cfgBatch,
     parameterization: parameterization(
       model.scheduler,
       config.out_channels === 2 * config.in_channels,
@@ -74,7 +84,8 @@ export type Predict = (x: Images, at: Level, share: number) => Promise<Predictio
 
 /**
  * The guided prediction of a batch: the network's answer, then each guidance that is active, in
- * order. Where one of them needs the unconditional half, both are computed in one call.
+ * order. Where one of them needs the unconditional half, both are computed in one call, or in two
+ * where `cfgBatch` is `sequential`.
  *
  * @param takesShift whether the sampler adds a prediction's shift.
  * @throws {TypeError} Where a guidance needs what the model does not have.
@@ -148,9 +159,9 @@ function checkPrediction(prediction: Prediction, x: Images, name: string): void 
   }
 }
 
-/** The labelled answer, and the unlabelled one where it is wanted, from one call. */
+/** The labelled answer, and the unlabelled one where it is wanted, from one call or from two. */
 async function callNetwork(
-  { network, model }: Networks,
+  { network, model, cfgBatch }: Networks,
   { network: labels }: Conditions,
   x: Images,
   at: Level,
@@ -162,9 +173,16 @@ async function callNetwork(
     return [raw as Images, undefined];
   }
   const nullClass = model.nullClass ?? 0;
+  const half = async (classes: Int32Array): Promise<Images> => {
+    const [raw] = await network(x, tf.fill([batch], at.t), tf.tensor1d(classes, "int32"));
+    return raw as Images;
+  };
   if (!both || labels.every((label) => label === nullClass)) {
-    const [raw] = await network(x, tf.fill([batch], at.t), tf.tensor1d(labels, "int32"));
-    return [raw as Images, both ? raw as Images : undefined];
+    const raw = await half(labels);
+    return [raw, both ? raw : undefined];
+  }
+  if (cfgBatch === "sequential") {
+    return [await half(labels), await half(new Int32Array(batch).fill(nullClass))];
   }
   const twice = new Int32Array(2 * batch).fill(nullClass, 0, batch);
   twice.set(labels, batch);

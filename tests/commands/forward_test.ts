@@ -157,7 +157,7 @@ check("forward fails in one sentence", async (folder) => {
   await refuse(2, "noise schedule with beta", "forward", image, ...to, ...beta);
   await refuse(1, "no such file", "forward", join(folder, "none.png"), ...to);
   await refuse(1, "Cannot find the model", "forward", image, ...to, "--model", folder + "/none");
-  await refuse(1, "name that ends in .png", "forward", image, "-o", join(folder, "x.gif"));
+  await refuse(2, "name that ends in .png", "forward", image, "-o", join(folder, "x.gif"));
   await refuse(1, "Cannot write", "forward", image, "-o", join(image, "x.png"));
   const text = join(folder, "text.jpg");
   await Deno.writeTextFile(text, "no image at all");
