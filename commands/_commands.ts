@@ -28,6 +28,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "prints a model's card and checks its weights",
     load: () => import("./info.ts"),
   },
+  trace: {
+    summary: "writes a model's network as an ONNX file, for other programs",
+    load: () => import("./trace.ts"),
+  },
   list: {
     summary: "lists samplers, guidances, schedules, engines and models",
     load: () => import("./list.ts"),

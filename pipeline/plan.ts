@@ -10,7 +10,7 @@ import { choosePlugin, type Chosen } from "../plugins/load.ts";
 import { alternatives, type Kind } from "../plugins/options.ts";
 import { formatSpec, parseSpec } from "../plugins/spec.ts";
 import { samplers as builtinSamplers } from "../samplers/mod.ts";
-import { pathOf, type Spacing, SPACINGS } from "../schedules/mod.ts";
+import { pathOf, type SchedulerConfig, type Spacing, SPACINGS } from "../schedules/mod.ts";
 import type { Model } from "./model.ts";
 import { timelineOf } from "./run.ts";
 
@@ -50,7 +50,8 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   const ancestral = scheduler["_class_name"] === "DDPMScheduler";
   if (wishes.sampler === undefined) refuseCode("sampler", [recommended.sampler ?? "ddim"]);
   if (wishes.guidance === undefined) refuseCode("guidance", recommended.guidance ?? []);
-  const name = wishes.sampler ?? recommended.sampler ?? (ancestral ? "ddpm" : "ddim");
+  const ownSampler = ancestral ? formatSpec("ddpm", ownVariance(scheduler)) : "ddim";
+  const name = wishes.sampler ?? recommended.sampler ?? ownSampler;
   const sampler = await choosePlugin("sampler", name, builtinSamplers);
   const asked = wishes.guidance ?? recommended.guidance ?? [];
   if (asked.includes("none") && asked.length > 1) {
@@ -86,6 +87,11 @@ function refuseCode(kind: Kind, specs: readonly string[]): void {
   throw new TypeError(
     `Cannot use the ${kind} "${found}" that the model recommends: it does not come with the program; if you trust it, ask for it with --${kind}`,
   );
+}
+
+/** The variance that the scheduler asks for, where it is not what ddpm takes by itself. */
+function ownVariance(scheduler: SchedulerConfig): Record<string, string> {
+  return String(scheduler["variance_type"]).startsWith("fixed_large") ? { variance: "large" } : {};
 }
 
 /** What the model's scheduler clips by itself, unless a guidance that does so was asked for. */

@@ -108,10 +108,11 @@ export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknow
     if (typeof value[field] !== "string") throw fail(`has no ${field}`);
   }
   if (typeof value[action] !== "function") throw fail(`has no ${action} function`);
-  for (const field of kind === "sampler" ? ["stochastic", "timeline"] : []) {
-    if (!["undefined", "function"].includes(typeof value[field])) {
-      throw fail(`has a ${field} that is not a function`);
-    }
+  if (kind === "sampler" && !["undefined", "function"].includes(typeof value.timeline)) {
+    throw fail("has a timeline that is not a function");
+  }
+  if (kind === "sampler" && !["undefined", "boolean"].includes(typeof value.takesShift)) {
+    throw fail("has a takesShift that is not true or false");
   }
   const { needs = [], options } = value;
   const wants = ["unconditional", "classifier"];

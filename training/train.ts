@@ -140,7 +140,12 @@ export async function train<B extends Batch>(
     }));
     await log.rewind(0);
   }
-  const stepper = stepperOf((scope, batch) => task.loss(scope, batch), specs, start, options.engine);
+  const stepper = stepperOf(
+    (scope, batch) => task.loss(scope, batch),
+    specs,
+    start,
+    options.engine,
+  );
   const started = performance.now();
   let [losses, norms, count] = [0, 0, 0];
   const save = async (logged: boolean) => {

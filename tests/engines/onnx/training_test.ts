@@ -43,7 +43,7 @@ const classifier = classifierTask(
   parseEncoderUNetConfig({
     image_size: 8,
     in_channels: 1,
-    model_channels: 8,
+    model_channels: 32,
     out_channels: 2,
     num_res_blocks: 1,
     attention_resolutions: [2],
