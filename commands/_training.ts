@@ -1,5 +1,8 @@
 /** What `train` and `train-classifier` share: their flags, the engine, the progress bar. */
 import { ensureDir, exists } from "@std/fs";
+import * as tf from "tfjs";
+import type { Engine } from "../engines/engine.ts";
+import { openEngine } from "../engines/mod.ts";
 import { BETA_SCHEDULES } from "../schedules/mod.ts";
 import type { Hooks, LogLine, RunOptions } from "../training/train.ts";
 import { statePath } from "../training/train.ts";
@@ -38,8 +41,8 @@ export function trainingFlags({ steps, batchSize, rate, folder }: TrainingDefaul
     engine: {
       type: "string",
       default: "auto",
-      choices: ["auto", "tensorflow", "cpu"],
-      help: "what computes; tensorflow is set up by deno task native",
+      choices: ["auto", "tensorflow", "onnx", "cpu"],
+      help: "what computes; tensorflow where deno task native has set it up, else onnx",
     },
     seed: { type: "integer", default: 0, min: 0, help: "of start weights, order and noise" },
     steps: { type: "integer", default: steps, min: 1, help: "steps of the whole run" },
@@ -91,20 +94,36 @@ export function trainingFlags({ steps, batchSize, rate, folder }: TrainingDefaul
 type TrainingValues = Values<ReturnType<typeof trainingFlags>>;
 
 /**
- * Makes an engine current that computes gradients.
+ * Chooses what computes a training, and makes its tfjs backend current.
  *
- * @returns What it is, for people.
+ * @returns What it is, for people, and why.
  * @throws {Error} Where it is not there.
  */
 export async function trainingEngine(name: TrainingValues["engine"]): Promise<string> {
-  if (name === "cpu") {
-    const tf = await import("tfjs");
-    await tf.setBackend("cpu");
-    return "plain JavaScript, which is slow";
+  tf.enableProdMode(); // silences tfjs' advertisement of its other backends
+  let why = "";
+  if (name === "auto" || name === "tensorflow") {
+    const { loadTensorflow } = await import("../engines/tensorflow.ts");
+    try {
+      const { version, gpu } = await loadTensorflow();
+      return `libtensorflow ${version} on the ${gpu ? "GPU" : "CPU"}${
+        name === "auto" ? ", because it is installed" : ""
+      }`;
+    } catch (error) {
+      if (name === "tensorflow") throw error;
+      why = ` (${error instanceof Error ? error.message : error})`;
+    }
   }
-  const { loadTensorflow } = await import("../engines/tensorflow.ts");
-  const { version, gpu } = await loadTensorflow();
-  return `libtensorflow ${version} on the ${gpu ? "GPU" : "CPU"}`;
+  await tf.setBackend("cpu");
+  return name === "cpu"
+    ? "plain JavaScript, which is slow"
+    : `ONNX Runtime, a whole step as one graph${why}`;
+}
+
+/** The engine that takes a whole step, where {@linkcode trainingEngine} chose one. */
+async function stepEngine(name: TrainingValues["engine"]): Promise<Engine | undefined> {
+  if (name === "cpu" || tf.getBackend() !== "cpu") return undefined;
+  return await openEngine("onnx");
 }
 
 /** A list of counts such as `32,64,64`. */
@@ -143,6 +162,7 @@ export async function trainingRun(
     clip: flags.clip,
     ema: flags.ema,
   };
+  const engine = await stepEngine(flags.engine);
   const bar = progressBar(io, steps, "step");
   const tell = (line: LogLine) => {
     const { step, loss, norm, rate, seconds, ...extra } = line;
@@ -168,6 +188,7 @@ export async function trainingRun(
       optimizer,
       logEvery: flags["log-every"],
       saveEvery: flags["save-every"],
+      engine,
       signal: io.signal,
     }, {
       onStep: (step, loss) => bar.update(step, `loss ${loss.toFixed(4)}`),
@@ -186,5 +207,6 @@ export async function trainingRun(
     return 0;
   } finally {
     bar.stop();
+    await engine?.dispose();
   }
 }

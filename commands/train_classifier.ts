@@ -1,13 +1,22 @@
 import { dirname, join, resolve } from "@std/path";
 import { exists } from "@std/fs";
-import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
+import type * as tf from "tfjs";
+import { eagerEngine } from "../engines/eager.ts";
+import type { Engine } from "../engines/engine.ts";
+import {
+  encoderUNet,
+  type EncoderUNetConfig,
+  parseEncoderUNetConfig,
+} from "../models/encoder_unet.ts";
+import type { NewTensor } from "../models/safetensors.ts";
 import { openModel, saveClassifier } from "../pipeline/model.ts";
 import { alphasCumprodOf } from "../schedules/mod.ts";
 import { makeBatches } from "../training/batches.ts";
-import { accuracyByBand, BANDS, classifierTask } from "../training/classifier.ts";
+import { accuracyByBand, classifierTask } from "../training/classifier.ts";
 import type { Dataset } from "../training/data/dataset.ts";
 import { openHalves } from "../training/data/held_out.ts";
-import { namedTensors, withParameters } from "../training/parameters.ts";
+import type { NoisyBatch } from "../training/objective.ts";
+import { namedTensors } from "../training/parameters.ts";
 import { train } from "../training/train.ts";
 import { command, usage, UsageError } from "./_command.ts";
 import { trainingEngine, trainingFlags, trainingRun, widthsOf } from "./_training.ts";
@@ -110,17 +119,49 @@ export default command({
       train(task, options, {
         ...hooks,
         async onCheckpoint(_step, { specs, vector }, logged) {
-          await saveClassifier(options.folder, config, await namedTensors(vector, specs));
+          const tensors = await namedTensors(vector, specs);
+          await saveClassifier(options.folder, config, tensors);
           if (!logged) return;
-          const bands = await withParameters(vector, specs, (scope) =>
-            accuracyByBand(scope, config, heldOut, HELD_OUT.batches, timesteps));
-          const mean = bands.reduce((sum, share) =>
-            sum + share, 0) / BANDS;
-          return { accuracy: round(mean), bands: bands.map(round) };
+          const accuracies = await measure(config, tensors, heldOut, timesteps, options.engine);
+          const mean = accuracies.reduce((sum, share) => sum + share, 0) / accuracies.length;
+          return { accuracy: round(mean), bands: accuracies.map(round) };
         },
       }), { config, data: flags.data, schedule: flags.schedule, timesteps });
   },
 });
+
+/** The accuracy in each band of noise, on the engine of the training. */
+async function measure(
+  config: EncoderUNetConfig,
+  tensors: ReadonlyMap<string, NewTensor>,
+  heldOut: (step: number) => Promise<NoisyBatch>,
+  timesteps: number,
+  engine: Engine | undefined,
+): Promise<number[]> {
+  const weights = new Map(
+    [...tensors].map(([name, { shape, values }]) =>
+      [name, { name, shape, dtype: "F32", read: () => values }] as const
+    ),
+  );
+  const own = engine ?? eagerEngine("training", "the backend of the training");
+  const classify = own.compile((scope, x, t) => [
+    encoderUNet(scope, config, x as tf.Tensor4D, t as tf.Tensor1D),
+  ], weights);
+  try {
+    return await accuracyByBand(
+      async (x, t) => {
+        const [logits] = await classify(x, t);
+        if (logits === undefined) throw new Error("The classifier gave nothing");
+        return logits;
+      },
+      heldOut,
+      HELD_OUT.batches,
+      timesteps,
+    );
+  } finally {
+    if (engine === undefined) await own.dispose();
+  }
+}
 
 const round = (share: number) => Math.round(share * 1e4) / 1e4;
 

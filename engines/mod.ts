@@ -95,7 +95,9 @@ export async function inspectEngine(name: EngineName): Promise<Presence> {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const flag = /--allow-\w+/.exec(message)?.[0]; // it is there, as far as that can be seen
-    if (flag !== undefined) return { present: true, reason: `installed; not tried without ${flag}` };
+    if (flag !== undefined) {
+      return { present: true, reason: `installed; not tried without ${flag}` };
+    }
     const why = message.replace(/^Cannot use engine "\w+": /, "").replace(/\n.*/s, "");
     const hint = name === "onnx" ? " (--engine wasm needs no native code)" : "";
     return { present: false, reason: `${why}${hint}` };

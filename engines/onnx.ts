@@ -70,7 +70,7 @@ function compile(
   const opened = new Map<string, Opened>(); // by the inputs' forms, the latest use last
   const prepare = (forms: readonly InputForm[]): Promise<Session> => {
     const { model } = traceComputation(computation, checkpointEdges(weights, true), forms);
-    return runtime.open(packModel(model), threads);
+    return runtime.open(packModel(model), { threads });
   };
   const use = async <T>(
     inputs: readonly tf.Tensor[],
@@ -121,7 +121,8 @@ function iterate(
   const open = async (inputs: readonly tf.Tensor[]): Promise<Session> => {
     const forms = [...start.map(({ shape }) => shape), ...inputs.map(formOf)];
     const { model } = traceComputation(computation, checkpointEdges(new Map(), true), forms);
-    const session = await runtime.open(packModel(model), threads);
+    // Threads that spin beside other programs nearly double the time of a long step.
+    const session = await runtime.open(packModel(model), { threads, spins: false });
     await session.hold(parcels);
     return session;
   };

@@ -78,7 +78,7 @@ export function embedding(scope: Scope, index: tf.Tensor1D, rows: number, size: 
 }
 
 /**
- * Group normalisation (Wu and He 2018) with `weight` [C] and `bias` [C], on `[B, H, W, C]` or
+ * Group normalization (Wu and He 2018) with `weight` [C] and `bias` [C], on `[B, H, W, C]` or
  * `[B, N, C]`. Written as one multiply-add per element over statistics of [B, C], with a gradient
  * in closed form: both are a third faster than the textbook form.
  */
@@ -86,15 +86,15 @@ export function groupNorm<T extends tf.Tensor>(scope: Scope, x: T, groups: numbe
   const channels = x.shape[x.rank - 1] ?? 0;
   if (channels % groups !== 0) {
     throw new RangeError(
-      `Cannot normalise ${channels} channels in ${groups} groups: the number of groups must divide the channels`,
+      `Cannot normalize ${channels} channels in ${groups} groups: the number of groups must divide the channels`,
     );
   }
   const gamma = scope.parameter("weight", [channels], "same", { constant: 1 });
   const beta = scope.parameter("bias", [channels], "same", { constant: 0 });
-  return normalise(groups, eps)(x, gamma, beta) as T;
+  return normalize(groups, eps)(x, gamma, beta) as T;
 }
 
-function normalise(groups: number, eps: number) {
+function normalize(groups: number, eps: number) {
   return tf.customGrad((...args) => {
     const [x, gamma, beta, save] = args as [tf.Tensor, tf.Tensor, tf.Tensor, tf.GradSaveFunc];
     const batch = x.shape[0] ?? 1;

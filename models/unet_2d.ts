@@ -5,22 +5,26 @@
  * @module
  */
 import * as tf from "tfjs";
-import {
-  attention,
-  conv,
-  downsample,
-  embedding,
-  groupNorm,
-  linear,
-  silu,
-  timestepEmbedding,
-  upsample,
-} from "./layers.ts";
+import { conv, embedding, groupNorm, linear, silu, timestepEmbedding, upsample } from "./layers.ts";
 import { checkConfig, type Field, optional } from "./config.ts";
 import type { Scope } from "./scope.ts";
+import { ATTENTION_GROUPS, isSkip, skipDown, skipUp } from "./skip_blocks.ts";
+import { groupsOf, resnet, selfAttention } from "./unet_blocks.ts";
 
-const DOWN_BLOCKS = ["DownBlock2D", "AttnDownBlock2D", "ResnetDownsampleBlock2D"] as const;
-const UP_BLOCKS = ["UpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"] as const;
+const DOWN_BLOCKS = [
+  "DownBlock2D",
+  "AttnDownBlock2D",
+  "ResnetDownsampleBlock2D",
+  "SkipDownBlock2D",
+  "AttnSkipDownBlock2D",
+] as const;
+const UP_BLOCKS = [
+  "UpBlock2D",
+  "AttnUpBlock2D",
+  "ResnetUpsampleBlock2D",
+  "SkipUpBlock2D",
+  "AttnSkipUpBlock2D",
+] as const;
 
 /** A `config.json` of class `UNet2DModel`; {@linkcode unet2dDefaults} fills absent keys. */
 export interface UNet2DConfig {
@@ -46,7 +50,8 @@ export interface UNet2DConfig {
   readonly act_fn: "silu" | "swish";
   /** Channels of one head; null is one head over all channels. */
   readonly attention_head_dim: number | null;
-  readonly norm_num_groups: number;
+  /** Null only where all blocks are of NCSN++, whose groups follow from their channels. */
+  readonly norm_num_groups: number | null;
   readonly attn_norm_num_groups: number | null;
   readonly norm_eps: number;
   readonly resnet_time_scale_shift: "default" | "scale_shift";
@@ -109,7 +114,7 @@ const fields: { readonly [K in keyof UNet2DConfig]: Field } = {
   dropout: "number",
   act_fn: ["silu", "swish"],
   attention_head_dim: optional("count"),
-  norm_num_groups: "count",
+  norm_num_groups: optional("count"),
   attn_norm_num_groups: optional("count"),
   norm_eps: "number",
   resnet_time_scale_shift: ["default", "scale_shift"],
@@ -142,21 +147,30 @@ function findMisfit(config: UNet2DConfig): string | undefined {
     return `it has ${widths.length} block_out_channels, ${down.length} down_block_types and ${up.length} up_block_types; their numbers must be equal and at least 1`;
   }
   const { norm_num_groups: groups, attn_norm_num_groups: own, attention_head_dim: size } = config;
-  const odd = widths.find((width) => width % groups !== 0);
-  if (odd !== undefined) {
-    return `norm_num_groups (${groups}) does not divide ${odd}, one of block_out_channels`;
+  const types = [...down, ...up];
+  const plain = types.find((type) => !isSkip(type));
+  if (groups === null && plain !== undefined) {
+    return `norm_num_groups is null, but ${plain} needs it`;
   }
   const middle = config.mid_block_type !== null && config.add_attention;
-  const last = widths[widths.length - 1] ?? 0;
-  if (middle && own !== null && last % own !== 0) {
-    return `attn_norm_num_groups (${own}) does not divide ${last}, the last of block_out_channels`;
-  }
-  const attends = (level: number) =>
-    down[level] === "AttnDownBlock2D" || up[widths.length - 1 - level] === "AttnUpBlock2D" ||
-    middle && level === widths.length - 1;
-  const uneven = widths.find((width, level) => attends(level) && width % (size ?? width) !== 0);
-  if (uneven !== undefined) {
-    return `attention_head_dim (${size}) does not divide ${uneven}, one of block_out_channels`;
+  const at = (level: number) => [down[level], up[widths.length - 1 - level]];
+  for (const [level, width] of widths.entries()) {
+    const last = level === widths.length - 1;
+    const attends = at(level).some((type) => type?.startsWith("Attn")) || middle && last;
+    const divisors: [string, number | null][] = [
+      ["norm_num_groups", groups],
+      ["attn_norm_num_groups", middle && last ? own : null],
+      ["attention_head_dim", attends ? size : null],
+      ["the groups of its norms", at(level).some(isSkip) ? groupsOf(width) : null],
+      [
+        "the groups of its attention",
+        at(level).some((type) => type?.startsWith("AttnSkip")) ? ATTENTION_GROUPS : null,
+      ],
+    ];
+    const odd = divisors.find(([, divisor]) => divisor !== null && width % divisor !== 0);
+    if (odd !== undefined) {
+      return `${odd[0]} (${odd[1]}) does not divide ${width}, one of block_out_channels`;
+    }
   }
   if (config.time_embedding_type === "learned" && config.num_train_timesteps === null) {
     return 'time_embedding_type "learned" needs num_train_timesteps';
@@ -173,65 +187,9 @@ function resamplingOf(
   type: UNet2DConfig["down_block_types"][number] | UNet2DConfig["up_block_types"][number],
   config: UNet2DConfig,
 ): "conv" | "resnet" | null {
-  if (type === "DownBlock2D" || type === "UpBlock2D") return "conv";
+  if (type === "DownBlock2D" || type === "UpBlock2D" || isSkip(type)) return "conv";
   if (type === "ResnetDownsampleBlock2D" || type === "ResnetUpsampleBlock2D") return "resnet";
   return type === "AttnDownBlock2D" ? config.downsample_type : config.upsample_type;
-}
-
-interface ResnetOptions {
-  readonly resample?: "up" | "down";
-  readonly outputScale?: number;
-}
-
-/** Norm, SiLU, convolution, twice, with the timestep between them, around a shortcut. */
-function resnet(
-  scope: Scope,
-  config: UNet2DConfig,
-  x: tf.Tensor4D,
-  time: tf.Tensor2D, // SiLU of the embedding
-  channels: number,
-  { resample, outputScale = 1 }: ResnetOptions = {},
-): tf.Tensor4D {
-  const { norm_num_groups: groups, norm_eps: eps } = config;
-  const resize = resample === "up" ? upsample : resample === "down" ? downsample : undefined;
-  let h = silu(groupNorm(scope.at("norm1"), x, groups, eps));
-  if (resize) [h, x] = [resize(h), resize(x)];
-  h = conv(scope.at("conv1"), h, channels);
-  const scaleShift = config.resnet_time_scale_shift === "scale_shift";
-  const projected = linear(scope.at("time_emb_proj"), time, scaleShift ? 2 * channels : channels);
-  const wide = tf.reshape(projected, [-1, 1, 1, scaleShift ? 2 * channels : channels]);
-  if (scaleShift) {
-    const [scale, shift] = tf.split(wide, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
-    h = groupNorm(scope.at("norm2"), h, groups, eps);
-    h = tf.add(tf.mul(h, tf.add(scale, 1)), shift);
-  } else {
-    h = groupNorm(scope.at("norm2"), tf.add(h, wide) as tf.Tensor4D, groups, eps);
-  }
-  h = conv(scope.at("conv2"), silu(h), channels, { zero: true });
-  if (x.shape[3] !== channels) x = conv(scope.at("conv_shortcut"), x, channels, { kernel: 1 });
-  const sum = tf.add(x, h) as tf.Tensor4D;
-  return outputScale === 1 ? sum : tf.div(sum, outputScale);
-}
-
-/** Self-attention over the pixels, with its norm (where it has one) and a residual. */
-function selfAttention(
-  scope: Scope,
-  config: UNet2DConfig,
-  x: tf.Tensor4D,
-  groups: number | null,
-  outputScale = 1,
-): tf.Tensor4D {
-  const [batch, height, width, channels] = x.shape;
-  const normed = groups === null
-    ? x
-    : groupNorm(scope.at("group_norm"), x, groups, config.norm_eps);
-  const tokens = tf.reshape(normed, [batch, height * width, channels]) as tf.Tensor3D;
-  const project = (name: string) => linear(scope.at(name), tokens, channels);
-  const heads = channels / (config.attention_head_dim ?? channels);
-  const mixed = attention(project("to_q"), project("to_k"), project("to_v"), heads);
-  const out = linear(scope.at("to_out", 0), mixed, channels, { zero: true });
-  const sum = tf.add(x, tf.reshape(out, x.shape)) as tf.Tensor4D;
-  return outputScale === 1 ? sum : tf.div(sum, outputScale);
 }
 
 /** The embedding of timesteps and classes, `[batch, 4 * first channels]`. */
@@ -246,7 +204,7 @@ function embed(scope: Scope, config: UNet2DConfig, t: tf.Tensor1D, labels?: tf.T
       const rates = scope.at("time_proj").parameter("weight", [first], "same", { normal: 16 });
       const angles = tf.mul(tf.outerProduct(tf.log(t), rates as tf.Tensor1D), 2 * Math.PI);
       const [sine, cosine] = [tf.sin(angles), tf.cos(angles)];
-      return tf.concat(config.flip_sin_to_cos ? [cosine, sine] : [sine, cosine], 1) as tf.Tensor2D;
+      return tf.concat([sine, cosine], 1) as tf.Tensor2D; // flip_sin_to_cos has no part in it
     }
     return timestepEmbedding(t, first, config.flip_sin_to_cos, config.freq_shift);
   };
@@ -281,25 +239,29 @@ export function unet2d(
   t: tf.Tensor1D,
   labels?: tf.Tensor1D,
 ): tf.Tensor4D {
-  const { block_out_channels: widths, layers_per_block: layers, norm_num_groups: groups } = config;
+  const { block_out_channels: widths, layers_per_block: layers } = config;
+  const groups = (channels: number) => config.norm_num_groups ?? groupsOf(channels);
   const time = silu(embed(scope, config, t, labels));
-  let h = conv(
-    scope.at("conv_in"),
-    config.center_input_sample ? tf.sub(tf.mul(x, 2), 1) : x,
-    widths[0] ?? 0,
-  );
+  let image = config.center_input_sample ? tf.sub<tf.Tensor4D>(tf.mul(x, 2), 1) : x; // NCSN++ only
+  let h = conv(scope.at("conv_in"), image, widths[0] ?? 0);
   const skips = [h];
   config.down_block_types.forEach((type, level) => {
     const block = scope.at("down_blocks", level);
     const width = widths[level] ?? 0;
+    const last = level === widths.length - 1;
+    if (isSkip(type)) {
+      const attends = type === "AttnSkipDownBlock2D";
+      [h, image] = skipDown(block, config, { h, image, time, width, attends, last, skips });
+      return;
+    }
     for (let layer = 0; layer < layers; layer++) {
       h = resnet(block.at("resnets", layer), config, h, time, width);
       if (type === "AttnDownBlock2D") {
-        h = selfAttention(block.at("attentions", layer), config, h, groups);
+        h = selfAttention(block.at("attentions", layer), config, h, groups(width));
       }
       skips.push(h);
     }
-    if (level === widths.length - 1) return;
+    if (last) return;
     const how = resamplingOf(type, config);
     if (how === null) return;
     const part = block.at("downsamplers", 0);
@@ -318,25 +280,32 @@ export function unet2d(
     const width = h.shape[3];
     h = resnet(mid.at("resnets", 0), config, h, time, width, { outputScale });
     if (config.add_attention) {
-      const own = config.resnet_time_scale_shift === "default" ? groups : null;
+      const own = config.resnet_time_scale_shift === "default" ? groups(width) : null;
       const attentionGroups = config.attn_norm_num_groups ?? own;
       h = selfAttention(mid.at("attentions", 0), config, h, attentionGroups, outputScale);
     }
     h = resnet(mid.at("resnets", 1), config, h, time, width, { outputScale });
   }
+  let drawn: tf.Tensor4D | undefined; // by NCSN++, level by level
   config.up_block_types.forEach((type, index) => {
     const block = scope.at("up_blocks", index);
     const width = widths[widths.length - 1 - index] ?? 0;
+    const last = index === widths.length - 1;
+    if (isSkip(type)) {
+      const attends = type === "AttnSkipUpBlock2D";
+      [h, drawn] = skipUp(block, config, { h, image: drawn, time, width, attends, last, skips });
+      return;
+    }
     for (let layer = 0; layer <= layers; layer++) {
       const skip = skips.pop();
       if (skip === undefined) throw new Error("The UNet has more up blocks than down blocks");
       h = tf.concat([h, skip], 3) as tf.Tensor4D;
       h = resnet(block.at("resnets", layer), config, h, time, width);
       if (type === "AttnUpBlock2D") {
-        h = selfAttention(block.at("attentions", layer), config, h, groups);
+        h = selfAttention(block.at("attentions", layer), config, h, groups(width));
       }
     }
-    if (index === widths.length - 1) return;
+    if (last) return;
     const how = resamplingOf(type, config);
     if (how === null) return;
     const part = block.at("upsamplers", 0);
@@ -344,8 +313,9 @@ export function unet2d(
       ? resnet(part, config, h, time, width, { resample: "up" })
       : conv(part.at("conv"), upsample(h), width);
   });
-  h = silu(groupNorm(scope.at("conv_norm_out"), h, groups, config.norm_eps));
+  h = silu(groupNorm(scope.at("conv_norm_out"), h, groups(h.shape[3]), config.norm_eps));
   h = conv(scope.at("conv_out"), h, config.out_channels, { zero: true });
+  if (drawn !== undefined) h = tf.add(h, drawn);
   if (config.time_embedding_type === "fourier") h = tf.div(h, tf.reshape(t, [-1, 1, 1, 1]));
   return h;
 }

@@ -45,14 +45,13 @@ function labelsOf({ labels }: NoisyBatch): tf.Tensor1D {
 export const BANDS = 10;
 
 /**
- * Share of images that the classifier reads right, for each tenth of the timesteps from the least
+ * Share of images that a classifier reads right, for each tenth of the timesteps from the least
  * noise to the most. Noise and timesteps depend on the seed alone, so figures can be compared.
  *
- * @param batches an even number of images per band comes from as many batches of the task.
+ * @param logits the classifier, on any engine; each batch has as many images in every tenth.
  */
 export async function accuracyByBand(
-  scope: Scope,
-  config: EncoderUNetConfig,
+  logits: (x: tf.Tensor4D, t: tf.Tensor1D) => Promise<tf.Tensor>,
   batch: (step: number) => Promise<NoisyBatch>,
   batches: number,
   timesteps: number,
@@ -60,17 +59,16 @@ export async function accuracyByBand(
   const [right, seen] = [new Float64Array(BANDS), new Float64Array(BANDS)];
   for (let step = 0; step < batches; step++) {
     const noisy = await batch(step);
-    const hits = tf.tidy(() => {
-      const logits = encoderUNet(scope, config, addNoise(noisy), noisy.t);
-      return tf.equal(tf.argMax(logits, 1), labelsOf(noisy));
-    });
+    const x = tf.tidy(() => addNoise(noisy));
+    const answer = await logits(x, noisy.t);
+    const hits = tf.tidy(() => tf.equal(tf.argMax(answer, 1), labelsOf(noisy)));
     const times = await noisy.t.data();
     (await hits.data()).forEach((hit, index) => {
       const band = Math.min(BANDS - 1, Math.floor((times[index] ?? 0) / timesteps * BANDS));
       right[band] = (right[band] ?? 0) + hit;
       seen[band] = (seen[band] ?? 0) + 1;
     });
-    tf.dispose([hits, noisy]);
+    tf.dispose([x, answer, hits, noisy]);
   }
   return Array.from(right, (count, band) => count / Math.max(1, seen[band] ?? 1));
 }

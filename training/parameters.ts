@@ -1,5 +1,5 @@
 /**
- * A network's parameters as one vector: the optimiser and the moving average then work on a few
+ * A network's parameters as one vector: the optimizer and the moving average then work on a few
  * large arrays instead of on hundreds of small ones.
  *
  * @module
@@ -61,20 +61,6 @@ export function scopeOver(specs: readonly ParameterSpec[], tensors: readonly tf.
     },
     has: (name) => byName.has(name),
   });
-}
-
-/** Runs an action with a network's parameters out of a vector, and frees them. */
-export async function withParameters<T>(
-  vector: tf.Tensor1D,
-  specs: readonly ParameterSpec[],
-  action: (scope: Scope) => Promise<T>,
-): Promise<T> {
-  const tensors = tf.tidy(() => unflatten(vector, specs));
-  try {
-    return await action(scopeOver(specs, tensors));
-  } finally {
-    tf.dispose(tensors);
-  }
 }
 
 /** Draws `count` numbers: uniform in [0, 1), or normal. */

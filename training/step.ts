@@ -1,11 +1,11 @@
 /**
- * One step of training: loss, gradient, optimiser and moving average as one function of tensors,
+ * One step of training: loss, gradient, optimizer and moving average as one function of tensors,
  * and what makes such steps one after another.
  *
  * @module
  */
 import * as tf from "tfjs";
-import type { Engine, Iteration } from "../engines/engine.ts";
+import type { Engine } from "../engines/engine.ts";
 import type { ParameterSpec, Scope } from "../models/scope.ts";
 import {
   adamw,
@@ -103,27 +103,23 @@ function tracedStepper<B extends Batch>(
   start: Parts,
   iterate: NonNullable<Engine["iterate"]>,
 ): Stepper<B> {
-  const stateIn = PARTS.map((part) => ({ shape: [start[part].length], values: start[part] }));
-  // Names, and rates that do not change, are those of the first batch and step.
-  const open = (first: B, rates: StepRates) => {
-    const iteration: Iteration = (state, inputs) => {
-      const [factors, tensors] = [inputs.slice(0, FACTORS.length), inputs.slice(FACTORS.length)];
-      const batch = { ...first, ...named(namesOf(first), tensors) };
-      const { state: next, loss: value, norm } = trainingStep(
-        (scope) => loss(scope, batch),
-        specs,
-        named(PARTS, state.map((part) => part.as1D())),
-        rates,
-        named(FACTORS, factors.map((factor) => factor.asScalar())),
-      );
-      return { state: PARTS.map((part) => next[part]), outputs: [value, norm] };
-    };
-    return iterate(iteration, stateIn);
-  };
-  let iterated: ReturnType<typeof iterate> | undefined;
+  let first: { batch: B; rates: StepRates } | undefined; // names, and rates that do not change
+  const iterated = iterate((state, inputs) => {
+    if (first === undefined) throw new Error("Cannot trace a step before the first batch");
+    const [factors, tensors] = [inputs.slice(0, FACTORS.length), inputs.slice(FACTORS.length)];
+    const batch = { ...first.batch, ...named(namesOf(first.batch), tensors) };
+    const { state: next, loss: value, norm } = trainingStep(
+      (scope) => loss(scope, batch),
+      specs,
+      named(PARTS, state.map((part) => part.as1D())),
+      first.rates,
+      named(FACTORS, factors.map((factor) => factor.asScalar())),
+    );
+    return { state: PARTS.map((part) => next[part]), outputs: [value, norm] };
+  }, PARTS.map((part) => ({ shape: [start[part].length], values: start[part] })));
   return {
     async step(batch, rates) {
-      iterated ??= open(batch, rates);
+      first ??= { batch, rates };
       const factors = factorsOf(rates);
       const scalars = FACTORS.map((name) => tf.scalar(factors[name]));
       const tensors = namesOf(batch).flatMap((name) => batch[name] ?? []);
@@ -132,13 +128,8 @@ function tracedStepper<B extends Batch>(
       const [value, norm] = await pending;
       return await numbersOf({ loss: value, norm });
     },
-    async parts() {
-      const vectors = await iterated?.read();
-      return vectors === undefined ? start : named(PARTS, vectors);
-    },
-    async dispose() {
-      await iterated?.dispose();
-    },
+    parts: async () => named(PARTS, await iterated.read()),
+    dispose: () => iterated.dispose(),
   };
 }
 

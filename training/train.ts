@@ -141,7 +141,7 @@ export async function train<B extends Batch>(
     await log.rewind(0);
   }
   const stepper = stepperOf(
-    (scope, batch) => task.loss(scope, batch),
+    (scope, batch: B) => task.loss(scope, batch),
     specs,
     start,
     options.engine,

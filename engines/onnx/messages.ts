@@ -30,6 +30,8 @@ export type Task =
     readonly folder: string;
     readonly blobs: readonly Blob[];
     readonly threads: number;
+    /** Whether threads wait for work by spinning, which costs other programs their time. */
+    readonly spins: boolean;
   }
   | { readonly kind: "run"; readonly session: number; readonly inputs: readonly Parcel[] }
   /** Keeps inputs of a session: each run replaces them by as many of its first outputs. */

@@ -27,10 +27,17 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** How a model is run. */
+export interface OpenOptions {
+  readonly threads: number;
+  /** Whether threads that wait for work spin: true by default. */
+  readonly spins?: boolean;
+}
+
 /** ONNX Runtime in its own thread. */
 export interface Runtime {
   readonly version: string;
-  open(model: Package, threads: number): Promise<Session>;
+  open(model: Package, options: OpenOptions): Promise<Session>;
   /** Ends after the tasks that were given before. */
   stop(): Promise<void>;
 }
@@ -81,10 +88,10 @@ export async function startRuntime(): Promise<Runtime> {
   }
   return {
     version,
-    async open({ model, folder, blobs }, threads) {
+    async open({ model, folder, blobs }, { threads, spins = true }) {
       const session = sessions++;
       const transfer = [model.buffer, ...blobs.map(({ data }) => data.buffer)];
-      await ask({ kind: "open", session, model, folder, blobs, threads }, transfer);
+      await ask({ kind: "open", session, model, folder, blobs, threads, spins }, transfer);
       return {
         async run(inputs) {
           const buffers = inputs.map(({ data }) => data.buffer);

@@ -26,7 +26,10 @@ const sessions = new Map<number, InferenceSession>();
 const held = new Map<number, Held>();
 
 function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptions {
-  const session = { model_external_initializers_file_folder_path: task.folder };
+  const session = {
+    ...task.spins ? {} : { intra_op: { allow_spinning: "0" } },
+    ...task.folder === "" ? {} : { model_external_initializers_file_folder_path: task.folder },
+  };
   return {
     executionProviders: ["cpu"],
     executionMode: "sequential",
@@ -35,7 +38,7 @@ function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptio
     enableCpuMemArena: true,
     logSeverityLevel: ERRORS_ONLY,
     ...task.blobs.length > 0 ? { externalData: [...task.blobs] } : {},
-    ...task.folder !== "" ? { extra: { session } } : {},
+    extra: { session },
   };
 }
 

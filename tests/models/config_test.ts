@@ -80,6 +80,11 @@ Deno.test("parseUNet2DConfig() says which value does not fit", () => {
     [{ attention_head_dim: 5 }, "attention_head_dim (5) does not divide 16"],
     [{ attn_norm_num_groups: 5 }, "attn_norm_num_groups (5) does not divide 16"],
     [{ time_embedding_type: "learned" }, "needs num_train_timesteps"],
+    [{ norm_num_groups: null }, "norm_num_groups is null, but DownBlock2D needs it"],
+    [
+      { down_block_types: ["SkipDownBlock2D", "AttnSkipDownBlock2D"] },
+      "the groups of its attention (32) does not divide 16",
+    ],
     [{ sample_size: 9 }, "sample_size (9) is not divisible by 2"],
   ];
   for (const [change, reason] of cases) {

@@ -207,6 +207,7 @@ for (
     { size: [5, 7], options: { stride: 2 }, pads: [1, 1] },
     { size: [4, 5], options: { stride: 2 }, pads: [1, 1] },
     { size: [4, 6], options: { stride: 2, padding: [0, 1] }, pads: [0, 1] },
+    { size: [4, 6], options: { stride: 2, padding: [1, 0] }, pads: [1, 0] },
     { size: [5, 6], options: { stride: 2, padding: [0, 1] }, pads: [0, 1] },
     { size: [5, 6], options: { padding: 0 }, pads: [0, 0] },
     { size: [4, 4], options: { padding: [0, 2] }, pads: [0, 2] },

@@ -13,7 +13,6 @@ import {
   totalSize,
   unflatten,
   vectorOf,
-  withParameters,
 } from "../../training/parameters.ts";
 import { onCpu } from "./_tiny.ts";
 
@@ -79,18 +78,6 @@ Deno.test("scopeOver() answers by name, and refuses what was not recorded", () =
       assertEquals([scope.has("mix.bias", false), scope.has("mix.scale", true)], [true, false]);
       assertThrows(() => linear(scope.at("new"), tf.ones([1, 2]), 2), Error, '"new.weight"');
     });
-  }));
-
-Deno.test("withParameters() frees what it made, also after an error", () =>
-  onCpu(async () => {
-    const specs = recordParameters(network);
-    const vector = tf.ones<tf.Rank.R1>([totalSize(specs)]);
-    const action = (scope: Scope) => Promise.resolve(tf.tidy(() => network(scope)).dispose());
-    await withParameters(vector, specs, action);
-    const failed = await withParameters(vector, specs, () => Promise.reject(new Error("no")))
-      .catch((error) => error.message);
-    assertEquals(failed, "no");
-    vector.dispose();
   }));
 
 Deno.test("startValues() follow each parameter's own start and name", () => {
