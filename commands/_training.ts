@@ -4,6 +4,7 @@ import * as tf from "tfjs";
 import type { Engine } from "../engines/engine.ts";
 import { openEngine } from "../engines/mod.ts";
 import { BETA_SCHEDULES } from "../schedules/mod.ts";
+import type { Dataset } from "../training/data/dataset.ts";
 import type { Hooks, LogLine, RunOptions } from "../training/train.ts";
 import { statePath } from "../training/train.ts";
 import { type Flags, UsageError, type Values } from "./_command.ts";
@@ -131,6 +132,45 @@ export function widthsOf(flag: string, text: string): number[] {
   const widths = text.split(",").map(Number);
   if (widths.every((width) => Number.isSafeInteger(width) && width >= 1)) return widths;
   throw new UsageError(`Cannot use --${flag} ${text}: it must be integers such as 32,64,64`);
+}
+
+/**
+ * The resolutions of a network's levels, each half of the one before.
+ *
+ * @throws {UsageError} Where the images have no such halves.
+ */
+export function edgesOf({ height, width }: Dataset, levels: number): number[] {
+  const edges = Array.from({ length: levels }, (_, level) => height / 2 ** level);
+  if (height === width && edges.every(Number.isInteger)) return edges;
+  throw new UsageError(
+    `Cannot train ${levels} levels on images of ${width}x${height}: they must be squares whose edge divides by ${
+      2 ** (levels - 1)
+    }; give another --size`,
+  );
+}
+
+/**
+ * The resolutions with self-attention.
+ *
+ * @param typed False where the list is the default, of which a network takes what it has.
+ */
+export function attendedOf(text: string, edges: readonly number[], typed: boolean): number[] {
+  const attended = text === "none" ? [] : widthsOf("attention", text);
+  const other = attended.find((edge) => !edges.includes(edge));
+  if (other === undefined || !typed) return attended.filter((edge) => edges.includes(edge));
+  throw new UsageError(
+    `Cannot use --attention ${other}: the levels have the resolutions ${edges.join(", ")}`,
+  );
+}
+
+/** A network's configuration out of options: where it does not fit, they are at fault. */
+export function configFrom<C>(parse: (path: string) => C): C {
+  try {
+    return parse("the options");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new UsageError(error.message.replace('"the options"', "these options"), { cause: error });
+  }
 }
 
 /** Runs a training with its progress bar and its messages; resolves to the exit status. */

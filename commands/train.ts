@@ -6,8 +6,16 @@ import { openDataset } from "../training/data/mod.ts";
 import { diffusionTask } from "../training/diffusion.ts";
 import { saveSheet } from "../training/sheet.ts";
 import { train } from "../training/train.ts";
-import { command } from "./_command.ts";
-import { trainingEngine, trainingFlags, trainingRun, widthsOf } from "./_training.ts";
+import { command, usage } from "./_command.ts";
+import {
+  attendedOf,
+  configFrom,
+  edgesOf,
+  trainingEngine,
+  trainingFlags,
+  trainingRun,
+  widthsOf,
+} from "./_training.ts";
 
 const flags = {
   ...trainingFlags({ steps: 6000, batchSize: 64, rate: 3e-3, folder: "runs/unet" }),
@@ -90,13 +98,14 @@ export default command({
     ["train --data photos/ --size 64 --channels 64,128,256 -o runs/photos", "a folder of images"],
   ],
   flags,
-  async run({ flags, io }) {
-    const data = await openDataset(flags.data, { size: flags.size, channels: undefined });
+  async run({ flags, io, given }) {
+    const data = await usage(() => openDataset(flags.data, { size: flags.size }));
     const widths = widthsOf("channels", flags.channels);
-    const attended = flags.attention === "none" ? [] : widthsOf("attention", flags.attention);
-    const attends = widths.map((_, level) => attended.includes(data.height >> level));
+    const edges = edgesOf(data, widths.length);
+    const attended = attendedOf(flags.attention, edges, given("attention"));
+    const attends = edges.map((edge) => attended.includes(edge));
     const classes = data.labels.length;
-    const config = parseUNet2DConfig({
+    const values = {
       sample_size: data.height,
       in_channels: data.channels,
       out_channels: data.channels,
@@ -110,7 +119,8 @@ export default command({
       attn_norm_num_groups: flags.groups,
       resnet_time_scale_shift: flags["scale-shift"] ? "scale_shift" : "default",
       num_class_embeds: classes > 0 ? classes + 1 : null,
-    }, "the options of train");
+    };
+    const config = configFrom((path) => parseUNet2DConfig(values, path));
     const scheduler = {
       _class_name: "DDIMScheduler",
       beta_schedule: flags.schedule,
@@ -137,10 +147,12 @@ export default command({
     return await trainingRun(flags, io, (options, hooks) =>
       train(task, options, {
         ...hooks,
-        async onCheckpoint(step, { specs, vector }) {
+        async onCheckpoint(step, { specs, vector }, logged) {
           const tensors = await namedTensors(vector, specs);
           await saveModel(options.folder, { config, tensors, scheduler, labels: data.labels });
-          if (flags.sheet > 0) await saveSheet(options.folder, step, flags.sheet);
+          if (logged && flags.sheet > 0) {
+            await saveSheet(options.folder, step, flags.sheet, options.engine);
+          }
         },
       }), {
       config,

@@ -19,7 +19,15 @@ import type { NoisyBatch } from "../training/objective.ts";
 import { namedTensors } from "../training/parameters.ts";
 import { train } from "../training/train.ts";
 import { command, usage, UsageError } from "./_command.ts";
-import { trainingEngine, trainingFlags, trainingRun, widthsOf } from "./_training.ts";
+import {
+  attendedOf,
+  configFrom,
+  edgesOf,
+  trainingEngine,
+  trainingFlags,
+  trainingRun,
+  widthsOf,
+} from "./_training.ts";
 
 /** What accuracy is measured on: the same images, noise and timesteps in every run. */
 const HELD_OUT = { seed: 20_000, batches: 8, batchSize: 250 } as const;
@@ -87,7 +95,7 @@ export default command({
     ["sample runs/digits --class 7 --guidance classifier,scale=4", "uses it"],
   ],
   flags,
-  async run({ flags, io }) {
+  async run({ flags, io, given }) {
     const { train: data, test, divided } = await usage(() =>
       openHalves(flags.data, { size: flags.size })
     );
@@ -96,7 +104,7 @@ export default command({
         `Cannot train a classifier on ${flags.data}: it has ${data.labels.length} classes; a folder needs one sub-folder for each`,
       );
     }
-    const config = configOf(data, flags);
+    const config = configOf(data, flags, given("attention"));
     const alphasCumprod = alphasCumprodOf({
       beta_schedule: flags.schedule,
       beta_start: 1e-4,
@@ -166,7 +174,7 @@ async function measure(
 const round = (share: number) => Math.round(share * 1e4) / 1e4;
 
 function configOf(
-  { height, width, channels, labels }: Dataset,
+  data: Dataset,
   flags: {
     readonly width: number;
     readonly "channel-mult": string;
@@ -175,35 +183,24 @@ function configOf(
     readonly "head-dim": number;
     readonly pool: EncoderUNetConfig["pool"];
   },
+  typed: boolean,
 ): EncoderUNetConfig {
   const multiples = widthsOf("channel-mult", flags["channel-mult"]);
-  const edges = multiples.map((_, level) => height / 2 ** level);
-  if (height !== width || !edges.every(Number.isInteger)) {
-    throw new UsageError(
-      `Cannot train on images of ${width}x${height}: ${multiples.length} levels need squares whose edge divides by ${
-        2 ** (multiples.length - 1)
-      }; give another --size or --channel-mult`,
-    );
-  }
-  const attended = flags.attention === "none" ? [] : widthsOf("attention", flags.attention);
-  const other = attended.find((edge) => !edges.includes(edge));
-  if (other !== undefined) {
-    throw new UsageError(
-      `Cannot use --attention ${other}: the levels have the resolutions ${edges.join(", ")}`,
-    );
-  }
-  return parseEncoderUNetConfig({
-    image_size: height,
-    in_channels: channels,
+  const edges = edgesOf(data, multiples.length);
+  const attended = attendedOf(flags.attention, edges, typed);
+  const values = {
+    image_size: data.height,
+    in_channels: data.channels,
     model_channels: flags.width,
-    out_channels: labels.length,
+    out_channels: data.labels.length,
     num_res_blocks: flags.depth,
-    attention_resolutions: attended.map((edge) => height / edge),
+    attention_resolutions: attended.map((edge) => data.height / edge),
     channel_mult: multiples,
     num_head_channels: flags["head-dim"],
     use_scale_shift_norm: true,
     pool: flags.pool,
-  }, "the options of train-classifier");
+  };
+  return configFrom((path) => parseEncoderUNetConfig(values, path));
 }
 
 /** Where the classifier goes into a model's folder, it must read what that model draws. */

@@ -1,3 +1,4 @@
+import { clipByValue } from "tfjs";
 import { combine, fromEps, type Guidance } from "../plugin.ts";
 
 const options = {
@@ -8,6 +9,12 @@ const options = {
     default: "auto",
     help: "mean: shift the sampler's mean; score: shift eps; auto: mean where the sampler can",
   },
+  limit: {
+    type: "number",
+    default: 3,
+    min: 0,
+    help: "in score form, the most that one prediction of a pixel is moved",
+  },
 } as const;
 
 /** Classifier guidance: along the gradient of log p(label | x) of a classifier of noisy images. */
@@ -17,7 +24,8 @@ const classifier: Guidance<typeof options> = {
   paper: "https://arxiv.org/abs/2105.05233", // Algorithm 1 (mean) and Algorithm 2 (score)
   options,
   needs: ["classifier"],
-  async guide(prediction, { x, at, classifierGradient, takesShift, options: { scale, form } }) {
+  async guide(prediction, { x, at, classifierGradient, takesShift, options }) {
+    const { scale, form, limit } = options;
     if (form === "mean" && !takesShift) {
       throw new RangeError("the sampler has no mean to shift: use form=score or another sampler");
     }
@@ -26,8 +34,9 @@ const classifier: Guidance<typeof options> = {
     const gradient = await classifierGradient();
     const { eps, shift, ...rest } = prediction;
     if (byScore) {
-      const guided = combine([1, eps], [-scale * at.sigma, gradient]);
-      return fromEps(x, at, guided, { ...rest, shift });
+      const most = limit * at.alpha / at.sigma; // x0 moves by sigma / alpha of what eps does
+      const pull = clipByValue(combine([scale * at.sigma, gradient]), -most, most);
+      return fromEps(x, at, combine([1, eps], [-1, pull]), { ...rest, shift });
     }
     const pull = combine([scale, gradient]);
     return { ...prediction, shift: shift ? combine([1, shift], [1, pull]) : pull };

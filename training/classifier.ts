@@ -5,7 +5,6 @@
  */
 import * as tf from "tfjs";
 import { encoderUNet, type EncoderUNetConfig } from "../models/encoder_unet.ts";
-import type { Scope } from "../models/scope.ts";
 import { type BatchOptions, makeBatches } from "./batches.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { addNoise, type NoisyBatch } from "./objective.ts";

@@ -6,6 +6,7 @@
  */
 import { join } from "@std/path";
 import { eagerEngine } from "../engines/eager.ts";
+import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import type { Bitmap } from "../images/pixels.ts";
 import { encodePng } from "../images/png.ts";
@@ -19,16 +20,21 @@ import { makePlan } from "../pipeline/plan.ts";
 const STEPS = 25;
 
 /**
- * Draws a sheet from the model folder as it was saved last, on the current tfjs backend, into
- * `samples/STEP.png` of the folder.
+ * Draws a sheet from the model folder as it was saved last into `samples/STEP.png` of the folder.
  *
  * @param count images; they take the classes in turn.
+ * @param trainer the engine of the training; the current tfjs backend where absent.
  */
-export async function saveSheet(folder: string, step: number, count: number): Promise<void> {
+export async function saveSheet(
+  folder: string,
+  step: number,
+  count: number,
+  trainer?: Engine,
+): Promise<void> {
   const model = openModel(folder);
   const guidance = model.nullClass === undefined ? [] : ["cfg,scale=2"];
   const plan = await makePlan(model, { sampler: "ddim", steps: STEPS, guidance });
-  const engine = eagerEngine("training", "the backend of the training");
+  const engine = trainer ?? eagerEngine("training", "the backend of the training");
   const bitmaps: Bitmap[] = [];
   try {
     const batches = drawBatches(loadDenoiser(model, engine), {
@@ -50,7 +56,7 @@ export async function saveSheet(folder: string, step: number, count: number): Pr
     });
     for await (const batch of batches) bitmaps.push(...batch.bitmaps);
   } finally {
-    await engine.dispose();
+    if (trainer === undefined) await engine.dispose();
   }
   const sheet = makeSheet(bitmaps, { columns: Math.min(10, count) });
   const path = join(folder, "samples", `${String(step).padStart(6, "0")}.png`);

@@ -58,7 +58,7 @@ Deno.test("classifierTask() learns to name the class of noisy images", () =>
     }
     assert(losses[5]! < 0.7 * losses[0]!, losses.join(" "));
     const heldOut = makeBatches(stripes(40, 4), { ...OPTIONS, seed: 99 });
-    const parameters = unflatten(state.weights, specs);
+    const parameters = tf.tidy(() => unflatten(state.weights, specs));
     const bands = await accuracyByBand(
       (x, t) =>
         Promise.resolve(tf.tidy(() => encoderUNet(scopeOver(specs, parameters), config, x, t))),

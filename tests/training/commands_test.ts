@@ -1,0 +1,183 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { openModel } from "../../pipeline/model.ts";
+import { check, denoise, filesOf, succeed } from "../commands/_main.ts";
+
+/** A folder in MNIST's form: 4x4 pixels, bright on the left in class 0 and above in class 1. */
+async function writeDigits(folder: string, edge = 4): Promise<void> {
+  await Deno.mkdir(folder);
+  const count = 40;
+  const idx = (shape: number[], data: Uint8Array) => {
+    const bytes = new Uint8Array(4 + 4 * shape.length + data.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, 0x800 + shape.length);
+    shape.forEach((side, i) => view.setUint32(4 + 4 * i, side));
+    bytes.set(data, 4 + 4 * shape.length);
+    return bytes;
+  };
+  const pixels = Uint8Array.from({ length: count * edge * edge }, (_, i) => {
+    const [image, y, x] = [Math.floor(i / edge / edge), Math.floor(i / edge) % edge, i % edge];
+    return (image % 2 === 0 ? x : y) < edge / 2 ? 230 : 20;
+  });
+  const labels = Uint8Array.from({ length: count }, (_, i) => i % 2);
+  await Deno.writeFile(join(folder, "train-images-idx3-ubyte"), idx([count, edge, edge], pixels));
+  await Deno.writeFile(join(folder, "train-labels-idx1-ubyte"), idx([count], labels));
+}
+
+const TINY = ["--engine", "cpu", "--steps", "2", "--batch-size", "2", "--log-every", "1"];
+const UNET = ["--channels", "8,8", "--groups", "4", "--attention", "none", "--sheet", "1"];
+const CLASSIFIER = ["--channel-mult", "1", "--attention", "none"];
+
+/** Runs a command that must fail for what was typed, in one sentence. */
+async function refuse(message: string, ...args: string[]): Promise<void> {
+  const { code, stderr } = await denoise(...args);
+  assertEquals(code, 2, stderr);
+  const [first = "", ...rest] = stderr.trimEnd().split("\n");
+  assertStringIncludes(first, message);
+  assertEquals(rest, [`See denoise ${args[0]} --help`]);
+}
+
+const logOf = async (folder: string) =>
+  (await Deno.readTextFile(join(folder, "training", "log.jsonl"))).trimEnd().split("\n")
+    .map((line) => JSON.parse(line));
+
+check("train makes a model, and train-classifier its classifier", async (folder) => {
+  const [data, run] = [join(folder, "data"), join(folder, "run")];
+  await writeDigits(data);
+  const train = ["train", "--data", data, ...TINY, ...UNET, "-o", run];
+  const { stdout, stderr } = await succeed(...train);
+  assertEquals(stdout.length, 0);
+  assert(/step 2 of 2: loss [\d.]+, gradient [\d.]+, rate [\d.e-]+, \d+ s\n/.test(stderr), stderr);
+  assertStringIncludes(stderr, `Trained 2 steps; the model is in ${run}`);
+  assertEquals(await filesOf(run), [
+    "labels.json",
+    "model_index.json",
+    "samples",
+    "scheduler",
+    "training",
+    "unet",
+  ]);
+  assertEquals(await filesOf(join(run, "samples")), ["000002.png"]);
+  assertEquals((await logOf(run)).map(({ step }) => step), [1, 2]);
+  const model = openModel(run);
+  assertEquals([model.labels, model.nullClass], [["0", "1"], 2]);
+  assertEquals([model.unet.config.sample_size, model.unet.config.num_class_embeds], [4, 3]);
+
+  await refuse("it holds one already", ...train);
+  await succeed(...train, "--resume");
+  const { code, stderr: other } = await denoise(...train, "--lr", "1", "--resume");
+  assertEquals(code, 1);
+  assertStringIncludes(other, "error: Cannot resume from");
+
+  const place = ["-o", join(run, "classifier")];
+  const start = ["train-classifier", "--data", data, ...TINY, ...CLASSIFIER, ...place];
+  await refuse(
+    "noise levels are 1000 of squaredcos_cap_v2 there",
+    ...start,
+    "--schedule",
+    "linear",
+  );
+  await refuse("images are 4x4x1 there and 8x8x1 here", ...start, "--size", "8");
+  assertEquals(openModel(run).classifier, undefined);
+  const trained = await succeed(...start);
+  assertStringIncludes(trained.stderr, "has no test split: every twentieth image, 2 in all");
+  const [first, last] = await logOf(join(run, "classifier"));
+  assertEquals([first.accuracy, last.bands.length], [undefined, 10]);
+  assert(last.accuracy >= 0 && last.accuracy <= 1);
+  const { classifier } = openModel(run);
+  assertEquals([classifier?.config.image_size, classifier?.config.out_channels], [4, 2]);
+  await succeed(
+    "sample",
+    run,
+    "--engine",
+    "cpu",
+    "--steps",
+    "2",
+    "--class",
+    "1",
+    "--guidance",
+    "classifier",
+    "-o",
+    join(folder, "one.png"),
+  );
+});
+
+check("train and train-classifier refuse what cannot be trained", async (folder) => {
+  const data = join(folder, "data");
+  await writeDigits(data);
+  const out = ["-o", join(folder, "run")];
+  for (const command of ["train", "train-classifier"]) {
+    const start = [command, "--data", data, ...TINY, ...out];
+    await refuse(
+      "holds no run",
+      ...start,
+      "--attention",
+      "none",
+      "--resume",
+      ...(
+        command === "train" ? UNET : CLASSIFIER
+      ),
+    );
+    await refuse(
+      "whose edge divides by 16",
+      ...start,
+      ...(
+        command === "train" ? ["--channels", "8,8,8,8,8"] : ["--channel-mult", "1,1,1,1,1"]
+      ),
+    );
+    await refuse(
+      "--attention 3: the levels have the resolutions 4",
+      ...start,
+      "--attention",
+      "3",
+      ...(
+        command === "train" ? ["--channels", "8"] : ["--channel-mult", "1"]
+      ),
+    );
+    await refuse(
+      "it must be integers such as",
+      ...start,
+      ...(
+        command === "train" ? ["--channels", "8,x"] : ["--channel-mult", "0.5"]
+      ),
+    );
+    await refuse("by an even border", ...start, "--size", "5");
+  }
+  await refuse(
+    "Cannot use these options: norm_num_groups (3) does not divide 8",
+    "train",
+    "--data",
+    data,
+    ...TINY,
+    "--channels",
+    "8,8",
+    "--groups",
+    "3",
+    ...out,
+  );
+  await refuse(
+    "Cannot use these options: channel_mult times model_channels is 40",
+    "train-classifier",
+    "--data",
+    data,
+    ...TINY,
+    ...CLASSIFIER,
+    "--width",
+    "40",
+    ...out,
+  );
+  await Deno.writeFile(
+    join(data, "train-labels-idx1-ubyte"),
+    new Uint8Array([0, 0, 8, 1, 0, 0, 0, 40, ...new Uint8Array(40)]),
+  );
+  await refuse(
+    "it has 1 classes",
+    "train-classifier",
+    "--data",
+    data,
+    ...TINY,
+    ...CLASSIFIER,
+    ...out,
+  );
+  assertEquals(await filesOf(folder), ["data"]);
+});
