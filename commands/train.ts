@@ -18,7 +18,7 @@ import {
 } from "./_training.ts";
 
 const flags = {
-  ...trainingFlags({ steps: 6000, batchSize: 64, rate: 3e-3, folder: "runs/unet" }),
+  ...trainingFlags({ steps: 5000, batchSize: 64, rate: 3e-3, folder: "runs/unet" }),
   sheet: {
     type: "integer",
     default: 20,

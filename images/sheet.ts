@@ -7,7 +7,7 @@ import type { Bitmap } from "./pixels.ts";
 
 /** How a sheet looks. */
 export interface SheetOptions {
-  /** Images in a row; as square as possible where absent. */
+  /** Images in a row; where absent, about square with full rows where the number allows it. */
   readonly columns?: number | undefined;
   /** Pixels around and between images, 2 where absent. */
   readonly padding?: number | undefined;
@@ -24,7 +24,7 @@ export function makeSheet(images: readonly Bitmap[], options: SheetOptions = {})
   const [first] = images;
   if (first === undefined) throw new RangeError("Cannot make a sheet of no images");
   const { width, height, channels } = first;
-  const { columns = Math.ceil(Math.sqrt(images.length)), padding = 2, background = 0 } = options;
+  const { columns = columnsFor(images.length), padding = 2, background = 0 } = options;
   if (!Number.isInteger(columns) || columns < 1) {
     throw new RangeError(`Cannot make a sheet of ${columns} columns: it must be at least 1`);
   }
@@ -57,4 +57,13 @@ export function makeSheet(images: readonly Bitmap[], options: SheetOptions = {})
     }
   }
   return { ...sheet, pixels };
+}
+
+/** The fewest columns, from square to twice as wide, that fill every row; else the square's. */
+function columnsFor(count: number): number {
+  const square = Math.ceil(Math.sqrt(count));
+  for (let columns = square; columns <= 2 * Math.sqrt(count); columns++) {
+    if (count % columns === 0) return columns;
+  }
+  return square;
 }

@@ -10,7 +10,7 @@ const tile = (value: number, width = 2, height = 1): Bitmap => ({
 });
 
 Deno.test("makeSheet() lays images out in reading order", () => {
-  const sheet = makeSheet([tile(1), tile(2), tile(3)], { padding: 1, background: 9 });
+  const sheet = makeSheet([tile(1), tile(2), tile(3)], { columns: 2, padding: 1, background: 9 });
   assertEquals([sheet.width, sheet.height], [7, 5]);
   assertEquals([...sheet.pixels], [
     ...[9, 9, 9, 9, 9, 9, 9],
@@ -21,7 +21,7 @@ Deno.test("makeSheet() lays images out in reading order", () => {
   ]);
 });
 
-Deno.test("makeSheet() is as square as possible unless told otherwise", () => {
+Deno.test("makeSheet() is about square with full rows unless told otherwise", () => {
   const sides = (count: number, columns?: number) => {
     const tiles = Array.from({ length: count }, () => tile(1, 10, 10));
     const { width, height } = makeSheet(tiles, { columns, padding: 0 });
@@ -30,6 +30,9 @@ Deno.test("makeSheet() is as square as possible unless told otherwise", () => {
   assertEquals(sides(2), [2, 1]);
   assertEquals(sides(4), [2, 2]);
   assertEquals(sides(5), [3, 2]);
+  assertEquals(sides(7), [3, 3]);
+  assertEquals(sides(10), [5, 2]);
+  assertEquals(sides(12), [4, 3]);
   assertEquals(sides(100), [10, 10]);
   assertEquals(sides(5, 1), [1, 5]);
   assertEquals(sides(3, 8), [3, 1]);
