@@ -1,4 +1,4 @@
-import { command } from "./_command.ts";
+import { command, UsageError } from "./_command.ts";
 import { printable } from "./_errors.ts";
 
 /** `denoise metadata`: the text chunks of a PNG. */
@@ -18,6 +18,9 @@ export default command({
     json: { type: "flag", help: "print a JSON object; chunks that hold JSON become part of it" },
   },
   async run({ flags, positional: [file = "-"], io }) {
+    if (file === "-" && Deno.stdin.isTerminal()) {
+      throw new UsageError("Cannot run metadata without FILE: name a PNG, or pipe one into it");
+    }
     const { readPngText } = await import("../images/png.ts");
     const bytes = file === "-"
       ? new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer())

@@ -12,10 +12,9 @@ import type { NewTensor } from "../models/safetensors.ts";
 import { openModel, saveClassifier } from "../pipeline/model.ts";
 import { alphasCumprodOf } from "../schedules/mod.ts";
 import { makeBatches } from "../training/batches.ts";
-import { accuracyByBand, classifierTask } from "../training/classifier.ts";
+import { accuracyByBand, BANDS, classifierTask, type HeldOut } from "../training/classifier.ts";
 import type { Dataset } from "../training/data/dataset.ts";
 import { openHalves } from "../training/data/held_out.ts";
-import type { NoisyBatch } from "../training/objective.ts";
 import { namedTensors } from "../training/parameters.ts";
 import { train } from "../training/train.ts";
 import { command, usage, UsageError } from "./_command.ts";
@@ -29,7 +28,10 @@ import {
   widthsOf,
 } from "./_training.ts";
 
-/** What accuracy is measured on: the same images, noise and timesteps in every run. */
+/**
+ * What accuracy is measured on: the same images, noise and timesteps in every run. Of a small set
+ * fewer batches are taken, so that no image comes more often than there are bands.
+ */
 const HELD_OUT = { seed: 20_000, batches: 8, batchSize: 250 } as const;
 
 const flags = {
@@ -122,7 +124,11 @@ export default command({
     const options = { alphasCumprod, prediction: "epsilon", snrGamma: 0, labelled: true } as const;
     const { seed, "batch-size": batchSize, timesteps } = flags;
     const task = classifierTask(config, data, { ...options, seed, batchSize });
-    const heldOut = makeBatches(test, { ...options, ...HELD_OUT });
+    const heldOut = {
+      batch: makeBatches(test, { ...options, ...HELD_OUT }),
+      batches: Math.min(HELD_OUT.batches, Math.ceil(BANDS * test.length / HELD_OUT.batchSize)),
+      timesteps,
+    };
     return await trainingRun(flags, io, (options, hooks) =>
       train(task, options, {
         ...hooks,
@@ -130,7 +136,7 @@ export default command({
           const tensors = await namedTensors(vector, specs);
           await saveClassifier(options.folder, config, tensors);
           if (!logged) return;
-          const accuracies = await measure(config, tensors, heldOut, timesteps, options.engine);
+          const accuracies = await measure(config, tensors, heldOut, options.engine);
           const mean = accuracies.reduce((sum, share) => sum + share, 0) / accuracies.length;
           return { accuracy: round(mean), bands: accuracies.map(round) };
         },
@@ -142,8 +148,7 @@ export default command({
 async function measure(
   config: EncoderUNetConfig,
   tensors: ReadonlyMap<string, NewTensor>,
-  heldOut: (step: number) => Promise<NoisyBatch>,
-  timesteps: number,
+  heldOut: HeldOut,
   engine: Engine | undefined,
 ): Promise<number[]> {
   const weights = new Map(
@@ -163,8 +168,6 @@ async function measure(
         return logits;
       },
       heldOut,
-      HELD_OUT.batches,
-      timesteps,
     );
   } finally {
     if (engine === undefined) await own.dispose();

@@ -43,17 +43,24 @@ function labelsOf({ labels }: NoisyBatch): tf.Tensor1D {
 /** The bands of noise over which accuracy is told: equal shares of the timesteps. */
 export const BANDS = 10;
 
+/** What a classifier is measured on. */
+export interface HeldOut {
+  /** Makes a batch, with as many images in each band. */
+  readonly batch: (step: number) => Promise<NoisyBatch>;
+  readonly batches: number;
+  /** Timesteps of the noise schedule. */
+  readonly timesteps: number;
+}
+
 /**
  * Share of images that a classifier reads right, for each tenth of the timesteps from the least
  * noise to the most. Noise and timesteps depend on the seed alone, so figures can be compared.
  *
- * @param logits the classifier, on any engine; each batch has as many images in every tenth.
+ * @param logits the classifier, on any engine.
  */
 export async function accuracyByBand(
   logits: (x: tf.Tensor4D, t: tf.Tensor1D) => Promise<tf.Tensor>,
-  batch: (step: number) => Promise<NoisyBatch>,
-  batches: number,
-  timesteps: number,
+  { batch, batches, timesteps }: HeldOut,
 ): Promise<number[]> {
   const [right, seen] = [new Float64Array(BANDS), new Float64Array(BANDS)];
   for (let step = 0; step < batches; step++) {

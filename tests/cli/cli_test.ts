@@ -38,7 +38,7 @@ const mistakes: [string[], number, string][] = [
   [["-x"], 2, "Cannot use -x here: the command comes first"],
   [["list", "--jsn"], 2, "Cannot use --jsn: did you mean --json?\nSee denoise list --help"],
   [["list", "samplrs"], 2, 'Cannot list "samplrs": did you mean samplers?'],
-  [["metadata"], 2, "Cannot run metadata without FILE"],
+  [["metadata"], 1, "Cannot read stdin"],
   [["metadata", "none.png"], 1, 'Cannot read "none.png": no such file or directory\n'],
   [["metadata", "."], 1, 'Cannot read ".": '],
   [["completions", "zhs"], 2, 'Cannot complete for "zhs": did you mean zsh?'],

@@ -18,10 +18,11 @@ const images = (...values: number[]): Images => tf.tensor4d(values, [1, 1, value
 const AT = { t: 500, alpha: 0.6, sigma: 0.8 };
 const X = [1, -2];
 const SLOPE = [0.5, 0.25];
+const UNLIMITED = 1e6;
 
 /** A guidance applied by hand, to x0 = 0.5, -1. */
 async function apply(
-  options: { scale: number; form: "auto" | "mean" | "score" },
+  options: { scale: number; form: "auto" | "mean" | "score"; limit?: number },
   { takesShift = true, at = AT as Level, shift }: {
     takesShift?: boolean;
     at?: Level;
@@ -37,7 +38,7 @@ async function apply(
     unconditional: () => Promise.reject(new Error("it was asked for")),
     classifierGradient: () => Promise.resolve(images(...SLOPE)),
     takesShift,
-    options,
+    options: { limit: UNLIMITED, ...options },
   });
   return { before, after };
 }
@@ -50,6 +51,15 @@ Deno.test("classifier() in score form moves eps against the gradient (ADM, Algor
   const clean = X.map((x, i) => (x - AT.sigma * (expected[i] ?? NaN)) / AT.alpha);
   assert(distance(values(after.x0), clean) < 1e-6);
   assertEquals([after.mix === before.mix, after.shift], [true, undefined]);
+});
+
+Deno.test("classifier() in score form moves no pixel of x0 by more than its limit", async () => {
+  for (const alpha of [0.6, 1e-3]) {
+    const at = { t: 900, alpha, sigma: Math.sqrt(1 - alpha ** 2) };
+    const { before, after } = await apply({ scale: 100, form: "score", limit: 0.25 }, { at });
+    const moved = values(after.x0).map((x0, i) => x0 - (values(before.x0)[i] ?? NaN));
+    assert(distance(moved, [0.25, 0.25]) < 1e-3, `moved by ${moved}`);
+  }
 });
 
 Deno.test("classifier() in mean form leaves the shift to the sampler (ADM, Algorithm 1)", async () => {
@@ -98,7 +108,7 @@ const draw = (form: Partial<ClosedForm>, sampler = choose(ddim)) =>
 Deno.test("classifier() on the unconditional model equals cfg() of the same scale", async () => {
   for (const sampler of [choose(ddim), choose(ddim, { eta: 1 }), choose(ddpm)]) {
     for (const scale of [0, 0.5, 1, 3]) {
-      const guided = guide(classifier, { scale, form: "score" });
+      const guided = guide(classifier, { scale, form: "score", limit: UNLIMITED });
       const ours = await draw({ guidances: [guided] }, sampler);
       const conditions = { network: labels };
       const theirs = await draw({ conditions, guidances: [guide(cfg, { scale })] }, sampler);
@@ -109,7 +119,7 @@ Deno.test("classifier() on the unconditional model equals cfg() of the same scal
 });
 
 Deno.test("classifier() at scale 1 turns the unconditional model into the conditional one", async () => {
-  const ours = await draw({ guidances: [guide(classifier)] });
+  const ours = await draw({ guidances: [guide(classifier, { limit: UNLIMITED })] });
   const theirs = await draw({ conditions: { network: labels } });
   assert(distance(ours, theirs) < 1e-4);
   assert(distance(ours, await draw({})) > 0.1);
@@ -146,7 +156,7 @@ Deno.test("classifier() in mean form comes to the score form where steps are man
       const { predict } = closedForm({
         mixture,
         conditions: free,
-        guidances: [guide(classifier, { form })],
+        guidances: [guide(classifier, { form, limit: UNLIMITED })],
         takesShift: true,
       });
       const path = linearPath(steps);

@@ -62,9 +62,7 @@ Deno.test("classifierTask() learns to name the class of noisy images", () =>
     const bands = await accuracyByBand(
       (x, t) =>
         Promise.resolve(tf.tidy(() => encoderUNet(scopeOver(specs, parameters), config, x, t))),
-      heldOut,
-      2,
-      1000,
+      { batch: heldOut, batches: 2, timesteps: 1000 },
     );
     assertEquals(bands.length, BANDS);
     assert(Math.min(...bands) > 0.5, bands.join(" "));
@@ -80,18 +78,20 @@ Deno.test("accuracyByBand() counts right answers by their timestep", () =>
         seen.push(...x.dataSync(), ...t.dataSync());
         return Promise.resolve(tf.tensor2d([[3, 1], [2, 1], [0, -1], [0, 1]])); // 0, 0, 0, 1
       },
-      (step) =>
-        Promise.resolve({
-          x0: tf.ones<tf.Rank.R4>([4, 1, 1, 1]),
-          eps: tf.fill<tf.Rank.R4>([4, 1, 1, 1], 10),
-          t: tf.tensor1d([0, 99, 100, 999]),
-          alpha: tf.fill<tf.Rank.R4>([4, 1, 1, 1], 0.5),
-          sigma: tf.tensor4d([0, 1, 2, 3], [4, 1, 1, 1]),
-          weight: tf.ones<tf.Rank.R1>([4]),
-          labels: tf.tensor1d([0, 1, 0, step], "int32"),
-        }),
-      2,
-      1000,
+      {
+        batches: 2,
+        timesteps: 1000,
+        batch: (step) =>
+          Promise.resolve({
+            x0: tf.ones<tf.Rank.R4>([4, 1, 1, 1]),
+            eps: tf.fill<tf.Rank.R4>([4, 1, 1, 1], 10),
+            t: tf.tensor1d([0, 99, 100, 999]),
+            alpha: tf.fill<tf.Rank.R4>([4, 1, 1, 1], 0.5),
+            sigma: tf.tensor4d([0, 1, 2, 3], [4, 1, 1, 1]),
+            weight: tf.ones<tf.Rank.R1>([4]),
+            labels: tf.tensor1d([0, 1, 0, step], "int32"),
+          }),
+      },
     );
     assertEquals(bands, [0.5, 1, 0, 0, 0, 0, 0, 0, 0, 0.5]);
     const once = [0.5, 10.5, 20.5, 30.5, 0, 99, 100, 999]; // noisy images and their timesteps

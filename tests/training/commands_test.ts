@@ -106,41 +106,15 @@ check("train and train-classifier refuse what cannot be trained", async (folder)
   const data = join(folder, "data");
   await writeDigits(data);
   const out = ["-o", join(folder, "run")];
-  for (const command of ["train", "train-classifier"]) {
+  const levels = { train: "--channels", "train-classifier": "--channel-mult" };
+  for (const [command, flag] of Object.entries(levels)) {
     const start = [command, "--data", data, ...TINY, ...out];
-    await refuse(
-      "holds no run",
-      ...start,
-      "--attention",
-      "none",
-      "--resume",
-      ...(
-        command === "train" ? UNET : CLASSIFIER
-      ),
-    );
-    await refuse(
-      "whose edge divides by 16",
-      ...start,
-      ...(
-        command === "train" ? ["--channels", "8,8,8,8,8"] : ["--channel-mult", "1,1,1,1,1"]
-      ),
-    );
-    await refuse(
-      "--attention 3: the levels have the resolutions 4",
-      ...start,
-      "--attention",
-      "3",
-      ...(
-        command === "train" ? ["--channels", "8"] : ["--channel-mult", "1"]
-      ),
-    );
-    await refuse(
-      "it must be integers such as",
-      ...start,
-      ...(
-        command === "train" ? ["--channels", "8,x"] : ["--channel-mult", "0.5"]
-      ),
-    );
+    const one = command === "train" ? "8" : "1";
+    await refuse("holds no run", ...start, flag, one, "--resume");
+    await refuse("whose edge divides by 16", ...start, flag, new Array(5).fill(one).join());
+    const attention = [flag, one, "--attention", "3"];
+    await refuse("--attention 3: the levels have the resolutions 4", ...start, ...attention);
+    await refuse("it must be integers such as", ...start, flag, "8,x");
     await refuse("by an even border", ...start, "--size", "5");
   }
   await refuse(
