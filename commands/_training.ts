@@ -135,6 +135,23 @@ export function widthsOf(flag: string, text: string): number[] {
 }
 
 /**
+ * Sees that a run is there where one is continued, and only there.
+ *
+ * @throws {UsageError} Else.
+ */
+export async function checkFolder({ out: folder, resume }: TrainingValues): Promise<void> {
+  const there = await exists(statePath(folder));
+  if (resume && !there) {
+    throw new UsageError(`Cannot resume: ${folder} holds no run; leave --resume out to start one`);
+  }
+  if (!resume && there) {
+    throw new UsageError(
+      `Cannot start a run in ${folder}: it holds one already; continue it with --resume, or choose another --out`,
+    );
+  }
+}
+
+/**
  * The resolutions of a network's levels, each half of the one before.
  *
  * @throws {UsageError} Where the images have no such halves.
@@ -181,15 +198,6 @@ export async function trainingRun(
   settings: Readonly<Record<string, unknown>>,
 ): Promise<number> {
   const { out: folder, resume, steps } = flags;
-  const there = await exists(statePath(folder));
-  if (resume && !there) {
-    throw new UsageError(`Cannot resume: ${folder} holds no run; leave --resume out to start one`);
-  }
-  if (!resume && there) {
-    throw new UsageError(
-      `Cannot start a run in ${folder}: it holds one already; continue it with --resume, or choose another --out`,
-    );
-  }
   await ensureDir(folder);
   const optimizer = {
     steps,

@@ -9,6 +9,7 @@ import { train } from "../training/train.ts";
 import { command, usage } from "./_command.ts";
 import {
   attendedOf,
+  checkFolder,
   configFrom,
   edgesOf,
   trainingEngine,
@@ -99,6 +100,7 @@ export default command({
   ],
   flags,
   async run({ flags, io, given }) {
+    await checkFolder(flags);
     const data = await usage(() => openDataset(flags.data, { size: flags.size }));
     const widths = widthsOf("channels", flags.channels);
     const edges = edgesOf(data, widths.length);

@@ -20,6 +20,7 @@ import { train } from "../training/train.ts";
 import { command, usage, UsageError } from "./_command.ts";
 import {
   attendedOf,
+  checkFolder,
   configFrom,
   edgesOf,
   trainingEngine,
@@ -98,6 +99,7 @@ export default command({
   ],
   flags,
   async run({ flags, io, given }) {
+    await checkFolder(flags);
     const { train: data, test, divided } = await usage(() =>
       openHalves(flags.data, { size: flags.size })
     );

@@ -2,7 +2,12 @@ import { clipByValue } from "tfjs";
 import { combine, fromEps, type Guidance } from "../plugin.ts";
 
 const options = {
-  scale: { type: "number", default: 1, min: 0, help: "0 is off, more follows the label harder" },
+  scale: {
+    type: "number",
+    default: 10,
+    min: 0,
+    help: "0 is off; 10 suits a network without the class, 1 one that has it too",
+  },
   form: {
     type: "choice",
     choices: ["auto", "mean", "score"],

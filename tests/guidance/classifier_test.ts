@@ -119,7 +119,7 @@ Deno.test("classifier() on the unconditional model equals cfg() of the same scal
 });
 
 Deno.test("classifier() at scale 1 turns the unconditional model into the conditional one", async () => {
-  const ours = await draw({ guidances: [guide(classifier, { limit: UNLIMITED })] });
+  const ours = await draw({ guidances: [guide(classifier, { scale: 1, limit: UNLIMITED })] });
   const theirs = await draw({ conditions: { network: labels } });
   assert(distance(ours, theirs) < 1e-4);
   assert(distance(ours, await draw({})) > 0.1);
@@ -156,7 +156,7 @@ Deno.test("classifier() in mean form comes to the score form where steps are man
       const { predict } = closedForm({
         mixture,
         conditions: free,
-        guidances: [guide(classifier, { form, limit: UNLIMITED })],
+        guidances: [guide(classifier, { scale: 1, form, limit: UNLIMITED })],
         takesShift: true,
       });
       const path = linearPath(steps);

@@ -77,7 +77,7 @@ export async function assertSameRun(
     // guided-diffusion clips before its classifier.
     guidances: [
       ...(given.clip_denoised ? [guide(clip)] : []),
-      ...(given.cond_fn ? [guide(classifier, { limit: 1e6 })] : []),
+      ...(given.cond_fn ? [guide(classifier, { scale: 1, limit: 1e6 })] : []),
     ],
     takesShift: sampler.takesShift === true,
     gradient: slope,
