@@ -42,7 +42,7 @@ checkSample("-o file.png writes a sheet of one image a class", async (folder, sa
   const { stdout, stderr } = await sample("-o", path);
   assertEquals([stdout.length, stderr], [0, `Wrote ${path} (seed 5)\n`]);
   const { width, height, channels, text } = await readPng(path);
-  assertEquals([width, height, channels], [22, 22, 1]);
+  assertEquals([width, height, channels], [32, 12, 1]);
   const { model, seed, count, classes } = JSON.parse(text.denoise ?? "");
   assertEquals([model, seed, count, classes], ["tiny", "5", 3, LABELS]);
   assertEquals(await filesOf(join(folder, "new")), ["x.png"]);

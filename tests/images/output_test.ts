@@ -86,7 +86,7 @@ Deno.test("openOutput() never overwrites where no name was given", () =>
 Deno.test("openOutput() pipes one sheet, or one PNG after another", async () => {
   const one = fakeStdout();
   assertEquals(await write({ stdout: one }), []);
-  assertEquals(decodePng(Uint8Array.from(one.bytes))!.width, 2 * 2 + 3 * 2);
+  assertEquals(decodePng(Uint8Array.from(one.bytes))!.width, 3 * 2 + 4 * 2);
   const many = fakeStdout();
   await write({ to: "-", separate: true, stdout: many });
   let rest = Uint8Array.from(many.bytes);
