@@ -223,7 +223,10 @@ export function openModel(spec: string): Model {
     folder,
     unet,
     scheduler,
-    classifier: isThere(classifierFolder) ? openClassifier(classifierFolder) : undefined,
+    // A classifier whose training has just begun has no configuration yet.
+    classifier: isThere(join(classifierFolder, "config.json"))
+      ? openClassifier(classifierFolder)
+      : undefined,
     labels,
     nullClass: embeds !== null && embeds > labels.length ? labels.length : undefined,
     recommended: readRecommended(join(folder, "sampling.json")),
