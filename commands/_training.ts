@@ -17,10 +17,11 @@ export interface TrainingDefaults {
   readonly batchSize: number;
   readonly rate: number;
   readonly folder: string;
+  readonly headDim: number;
 }
 
 /** The flags of both commands. */
-export function trainingFlags({ steps, batchSize, rate, folder }: TrainingDefaults) {
+export function trainingFlags({ steps, batchSize, rate, folder, headDim }: TrainingDefaults) {
   return {
     data: {
       type: "string",
@@ -87,6 +88,20 @@ export function trainingFlags({ steps, batchSize, rate, folder }: TrainingDefaul
       group: "Objective",
     },
     timesteps: { type: "integer", default: 1000, min: 2, help: "noise levels", group: "Objective" },
+    attention: {
+      type: "string",
+      default: "8",
+      value: "N,N,…",
+      help: "resolutions with self-attention, in pixels, or none",
+      group: "Network",
+    },
+    "head-dim": {
+      type: "integer",
+      default: headDim,
+      min: 1,
+      help: "channels of an attention head",
+      group: "Network",
+    },
     "save-every": { type: "integer", default: 500, min: 1, help: "steps between checkpoints" },
     "log-every": { type: "integer", default: 50, min: 1, help: "steps between lines of the log" },
   } as const satisfies Flags;

@@ -19,7 +19,7 @@ import {
 } from "./_training.ts";
 
 const flags = {
-  ...trainingFlags({ steps: 5000, batchSize: 64, rate: 3e-3, folder: "runs/unet" }),
+  ...trainingFlags({ steps: 5000, batchSize: 64, rate: 3e-3, folder: "runs/unet", headDim: 8 }),
   sheet: {
     type: "integer",
     default: 20,
@@ -60,20 +60,6 @@ const flags = {
     default: 1,
     min: 1,
     help: "residual blocks of a level",
-    group: "Network",
-  },
-  attention: {
-    type: "string",
-    default: "8",
-    value: "N,N,…",
-    help: "resolutions with self-attention, in pixels, or none",
-    group: "Network",
-  },
-  "head-dim": {
-    type: "integer",
-    default: 8,
-    min: 1,
-    help: "channels of an attention head",
     group: "Network",
   },
   groups: { type: "integer", default: 8, min: 1, help: "groups of each norm", group: "Network" },

@@ -36,7 +36,13 @@ import {
 const HELD_OUT = { seed: 20_000, batches: 8, batchSize: 250 } as const;
 
 const flags = {
-  ...trainingFlags({ steps: 1500, batchSize: 64, rate: 2e-3, folder: "runs/classifier" }),
+  ...trainingFlags({
+    steps: 1500,
+    batchSize: 64,
+    rate: 2e-3,
+    folder: "runs/classifier",
+    headDim: 32,
+  }),
   width: {
     type: "integer",
     default: 32,
@@ -56,20 +62,6 @@ const flags = {
     default: 1,
     min: 1,
     help: "residual blocks of a level",
-    group: "Network",
-  },
-  attention: {
-    type: "string",
-    default: "8",
-    value: "N,N,…",
-    help: "resolutions with self-attention, in pixels, or none",
-    group: "Network",
-  },
-  "head-dim": {
-    type: "integer",
-    default: 32,
-    min: 1,
-    help: "channels of an attention head",
     group: "Network",
   },
   pool: {

@@ -2,6 +2,19 @@ import * as tf from "tfjs";
 import { philoxAt } from "../../noise/mod.ts";
 import type { Dataset } from "../../training/data/mod.ts";
 
+/** The smallest class-conditional UNet with attention and two levels, for {@linkcode stripes}. */
+export const TINY = {
+  sample_size: 8,
+  in_channels: 1,
+  out_channels: 1,
+  block_out_channels: [8, 8],
+  down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
+  up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
+  layers_per_block: 1,
+  norm_num_groups: 4,
+  num_class_embeds: 3,
+} as const;
+
 /** A data set in memory whose image i is all `i / length` and has label `i % classes`. */
 export function plainData(length: number, classes: number, edge = 2): Dataset {
   return {

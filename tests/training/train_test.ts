@@ -13,19 +13,9 @@ import {
   statePath,
   train,
 } from "../../training/train.ts";
-import { onCpu, stripes } from "./_tiny.ts";
+import { onCpu, stripes, TINY } from "./_tiny.ts";
 
-const config = parseUNet2DConfig({
-  sample_size: 8,
-  in_channels: 1,
-  out_channels: 1,
-  block_out_channels: [8, 8],
-  down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
-  up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
-  layers_per_block: 1,
-  norm_num_groups: 4,
-  num_class_embeds: 3,
-}, "the test");
+const config = parseUNet2DConfig(TINY, "the test");
 
 const task = diffusionTask(config, stripes(20), {
   seed: 1,

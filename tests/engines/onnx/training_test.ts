@@ -10,7 +10,7 @@ import { classifierTask } from "../../../training/classifier.ts";
 import { diffusionTask } from "../../../training/diffusion.ts";
 import type { NoisyBatch } from "../../../training/objective.ts";
 import { type RunOptions, statePath, type Task, train } from "../../../training/train.ts";
-import { stripes } from "../../training/_tiny.ts";
+import { stripes, TINY } from "../../training/_tiny.ts";
 import { withEngine } from "./_compare.ts";
 
 const batches = {
@@ -23,18 +23,7 @@ const batches = {
 } as const;
 
 const unet = diffusionTask(
-  parseUNet2DConfig({
-    sample_size: 8,
-    in_channels: 1,
-    out_channels: 1,
-    block_out_channels: [8, 8],
-    down_block_types: ["DownBlock2D", "AttnDownBlock2D"],
-    up_block_types: ["AttnUpBlock2D", "UpBlock2D"],
-    layers_per_block: 1,
-    norm_num_groups: 4,
-    resnet_time_scale_shift: "scale_shift",
-    num_class_embeds: 3,
-  }, "the test"),
+  parseUNet2DConfig({ ...TINY, resnet_time_scale_shift: "scale_shift" }, "the test"),
   stripes(20),
   { ...batches, labelDrop: { nullClass: 2, share: 0.1 } },
 );
