@@ -49,6 +49,7 @@ const engines: Readonly<Record<string, string>> = {
   tensorflow: "libtensorflow through tfjs-node, after deno task native",
   wasm: "tfjs in WebAssembly: no native code, and no --allow-ffi",
   cpu: "plain tfjs, slow: the reference",
+  webgpu: "tfjs on the GPU by Deno's WebGPU, only where it is named: --engine webgpu",
 };
 
 /** The engines, the preferred first; each is opened, one after another, to see whether it works. */
@@ -115,8 +116,9 @@ function rows({ name, summary, paper, options = {}, presence }: Item): Row[] {
     return [`  ${name}`, help];
   });
   if (presence !== undefined) {
-    const { present, description, reason } = presence;
+    const { present, description, reason, providers } = presence;
     more.push([present ? "  here" : "  not here", description ?? reason ?? ""]);
+    if (providers !== undefined) more.push(["  providers", providers.join(", ")]);
   }
   return [[name, about], ...more];
 }

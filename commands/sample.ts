@@ -72,9 +72,15 @@ const flags = {
   shard: { type: "string", value: "I/N", help: "draw only the I-th of N parts of the run" },
   engine: {
     type: "string",
-    choices: ["auto", "onnx", "tensorflow", "wasm", "cpu"],
+    choices: ["auto", "onnx", "tensorflow", "wasm", "cpu", "webgpu"],
     default: "auto",
-    help: "what computes; auto is the fastest that is there",
+    help: "what computes; auto is the fastest that is there, webgpu only where it is named",
+  },
+  provider: {
+    type: "string",
+    choices: ["auto", "cpu", "cuda", "coreml", "dml", "webgpu"],
+    default: "auto",
+    help: "what ONNX Runtime computes on; list engines says what it has; auto is cuda, or the cpu",
   },
   threads: { type: "integer", min: 1, help: "threads of the CPU; all cores without it" },
   output: {
@@ -302,7 +308,7 @@ async function draw(
   const started = performance.now();
   const engine = await openEngine(
     flags.engine,
-    { threads: flags.threads },
+    { threads: flags.threads, provider: flags.provider },
     (name, reason) => io.detail(`Passed over ${name}: ${reason}`),
   );
   io.detail(`Computing on ${engine.description}`);

@@ -11,40 +11,144 @@ import type { Numbers, Parcel } from "./onnx/messages.ts";
 import { packModel } from "./onnx/package.ts";
 import { checkpointEdges } from "./onnx/parameters.ts";
 import { encodeModel } from "./onnx/protobuf.ts";
-import { type Runtime, type Session, startRuntime } from "./onnx/session.ts";
-import { type InputForm, inputName, traceComputation } from "./onnx/trace.ts";
+import { type OpenOptions, type Runtime, type Session, startRuntime } from "./onnx/session.ts";
+import { type InputForm, inputName, type Trace, traceComputation } from "./onnx/trace.ts";
 
 export { shapesOf } from "./onnx/shapes.ts";
 export type { InputForm } from "./onnx/trace.ts";
 
 const SESSIONS = 4; // kept open for each computation: a full batch, a last batch, each with guidance
 
+/** What ONNX Runtime can compute on, by its own names, with names for people. */
+const PROVIDERS = {
+  cpu: "the CPU",
+  cuda: "a GPU by CUDA",
+  coreml: "CoreML",
+  dml: "a GPU by DirectML",
+  webgpu: "a GPU by WebGPU",
+} as const;
+
+/** The name of a provider. */
+export type ProviderName = keyof typeof PROVIDERS;
+
+/**
+ * Taken before the CPU by `auto`, where they are there and work. CUDA is there only where somebody
+ * installed it on purpose. WebGPU, CoreML and DirectML come with the package whatever the hardware,
+ * and nobody has measured yet where they are faster than the CPU, and as exact.
+ */
+const PREFERRED: readonly ProviderName[] = ["cuda"];
+
 /** Options of {@linkcode onnxEngine}. */
 export interface OnnxOptions {
   /** Threads that compute; all cores by default. */
   readonly threads?: number;
+  /** What to compute on; `auto` by default, which is the CPU nearly everywhere. */
+  readonly provider?: ProviderName | "auto";
+}
+
+/** ONNX Runtime as an engine. */
+export interface OnnxEngine extends Engine {
+  /** What the library can compute on; the hardware may be missing. */
+  readonly providers: readonly string[];
+}
+
+/** How all sessions of an engine are opened. */
+interface Place {
+  readonly threads: number;
+  readonly provider: ProviderName;
 }
 
 /**
  * Starts ONNX Runtime.
  *
- * @throws {Error} Where it cannot be loaded, as without `--allow-ffi`
+ * @throws {Error} Where it cannot be loaded, as without `--allow-ffi`, or the provider asked for
+ * is not there
  */
-export async function onnxEngine(options: OnnxOptions = {}): Promise<Engine> {
+export async function onnxEngine(options: OnnxOptions = {}): Promise<OnnxEngine> {
   const threads = options.threads ?? navigator.hardwareConcurrency;
   await tf.ready();
   const runtime = await startRuntime().catch((error: Error) => {
     throw new Error(`Cannot use engine "onnx": ${error.message}`, { cause: error });
   });
+  const { providers, version } = runtime;
+  const provider = await chooseProvider(runtime, options.provider ?? "auto").catch(
+    async (error) => {
+      await runtime.stop();
+      throw error;
+    },
+  );
+  const place: Place = { threads, provider };
   return {
     name: "onnx",
-    description: `ONNX Runtime ${runtime.version} on the CPU, ${threads} ${
+    description: `ONNX Runtime ${version} on ${PROVIDERS[provider]}, ${threads} ${
       threads === 1 ? "thread" : "threads"
     }`,
-    compile: (computation, weights) => compile(runtime, threads, computation, weights),
-    iterate: (iteration, start) => iterate(runtime, threads, iteration, start),
+    providers,
+    compile: (computation, weights) => compile(runtime, place, computation, weights),
+    iterate: (iteration, start) => iterate(runtime, place, iteration, start),
     dispose: () => runtime.stop(),
   };
+}
+
+/** The provider asked for, after it has shown that it works. */
+async function chooseProvider(
+  runtime: Runtime,
+  wanted: ProviderName | "auto",
+): Promise<ProviderName> {
+  if (wanted === "auto") {
+    for (const provider of PREFERRED) {
+      if (!runtime.providers.includes(provider)) continue;
+      if (await tryProvider(runtime, provider) === undefined) return provider;
+    }
+    return "cpu";
+  }
+  if (!runtime.providers.includes(wanted)) {
+    throw new Error(
+      `Cannot use provider "${wanted}": ONNX Runtime has ${runtime.providers.join(" and ")} here`,
+    );
+  }
+  const fault = wanted === "cpu" ? undefined : await tryProvider(runtime, wanted);
+  if (fault === undefined) return wanted;
+  const others = runtime.providers.filter((provider) => provider !== wanted);
+  throw new Error(
+    `Cannot use provider "${wanted}": ${fault} (there is also ${others.join(" and ")})`,
+  );
+}
+
+/** Opens a network of one addition: why that fails, or nothing. */
+async function tryProvider(runtime: Runtime, provider: ProviderName): Promise<string | undefined> {
+  const addition: Computation = (_, ...inputs) => inputs.map((x) => tf.add(x, x));
+  const { model } = traceComputation(addition, checkpointEdges(new Map(), true), [[1]]);
+  try {
+    const session = await runtime.open(packModel(model), { threads: 1, provider });
+    await session.close();
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
+  }
+}
+
+/** A message without the place in ONNX Runtime's code and the condition that did not hold. */
+function reasonOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/\n.*/s, "").replace(/^\/.* was false\. /, "");
+}
+
+/** Opens a network's graph; the CPU does not stand in for a provider that cannot. */
+async function openGraph(
+  runtime: Runtime,
+  { model }: Trace,
+  options: Place & OpenOptions,
+): Promise<Session> {
+  const { provider } = options;
+  try {
+    return await runtime.open(packModel(model), options);
+  } catch (error) {
+    if (provider === "cpu") throw error;
+    throw new Error(`Cannot open the network on provider "${provider}": ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -63,14 +167,14 @@ export function trace(
 
 function compile(
   runtime: Runtime,
-  threads: number,
+  place: Place,
   computation: Computation,
   weights: Weights,
 ): Compiled {
   const opened = new Map<string, Opened>(); // by the inputs' forms, the latest use last
   const prepare = (forms: readonly InputForm[]): Promise<Session> => {
-    const { model } = traceComputation(computation, checkpointEdges(weights, true), forms);
-    return runtime.open(packModel(model), { threads });
+    const source = checkpointEdges(weights, true);
+    return openGraph(runtime, traceComputation(computation, source, forms), place);
   };
   const use = async <T>(
     inputs: readonly tf.Tensor[],
@@ -103,7 +207,7 @@ function compile(
 /** An iteration as one graph; its state stays in the worker between the calls. */
 function iterate(
   runtime: Runtime,
-  threads: number,
+  place: Place,
   iteration: Iteration,
   start: readonly StatePart[],
 ): Iterated {
@@ -120,9 +224,9 @@ function iterate(
   }));
   const open = async (inputs: readonly tf.Tensor[]): Promise<Session> => {
     const forms = [...start.map(({ shape }) => shape), ...inputs.map(formOf)];
-    const { model } = traceComputation(computation, checkpointEdges(new Map(), true), forms);
+    const traced = traceComputation(computation, checkpointEdges(new Map(), true), forms);
     // Threads that spin beside other programs nearly double the time of a long step.
-    const session = await runtime.open(packModel(model), { threads, spins: false });
+    const session = await openGraph(runtime, traced, { ...place, spins: false });
     await session.hold(parcels);
     return session;
   };

@@ -30,6 +30,8 @@ export type Task =
     readonly folder: string;
     readonly blobs: readonly Blob[];
     readonly threads: number;
+    /** What it is computed on, by ONNX Runtime's name. */
+    readonly provider: string;
     /** Whether threads wait for work by spinning, which costs other programs their time. */
     readonly spins: boolean;
   }
@@ -51,5 +53,7 @@ export interface Reply {
   readonly id: number;
   readonly error?: string;
   readonly version?: string;
+  /** Providers that can be asked for; with the version. */
+  readonly providers?: readonly string[];
   readonly outputs?: readonly Parcel[];
 }

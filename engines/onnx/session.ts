@@ -30,6 +30,8 @@ export interface Session {
 /** How a model is run. */
 export interface OpenOptions {
   readonly threads: number;
+  /** What computes, one of {@linkcode Runtime.providers}: `cpu` by default. */
+  readonly provider?: string;
   /** Whether threads that wait for work spin: true by default. */
   readonly spins?: boolean;
 }
@@ -37,6 +39,8 @@ export interface OpenOptions {
 /** ONNX Runtime in its own thread. */
 export interface Runtime {
   readonly version: string;
+  /** Providers that the library has, `cpu` among them; their hardware may be missing. */
+  readonly providers: readonly string[];
   open(model: Package, options: OpenOptions): Promise<Session>;
   /** Ends after the tasks that were given before. */
   stop(): Promise<void>;
@@ -79,19 +83,23 @@ export async function startRuntime(): Promise<Runtime> {
     worker.postMessage(request, [...transfer]);
     return reply;
   };
-  let version: string;
+  let first: Reply;
   try {
-    version = (await expect(-1)).version ?? "";
+    first = await expect(-1);
   } catch (error) {
     worker.terminate();
     throw error;
   }
   return {
-    version,
-    async open({ model, folder, blobs }, { threads, spins = true }) {
+    version: first.version ?? "",
+    providers: first.providers ?? [],
+    async open({ model, folder, blobs }, { threads, provider = "cpu", spins = true }) {
       const session = sessions++;
       const transfer = [model.buffer, ...blobs.map(({ data }) => data.buffer)];
-      await ask({ kind: "open", session, model, folder, blobs, threads, spins }, transfer);
+      await ask(
+        { kind: "open", session, model, folder, blobs, threads, provider, spins },
+        transfer,
+      );
       return {
         async run(inputs) {
           const buffers = inputs.map(({ data }) => data.buffer);

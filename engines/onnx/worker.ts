@@ -31,11 +31,12 @@ function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptio
     ...task.folder === "" ? {} : { model_external_initializers_file_folder_path: task.folder },
   };
   return {
-    executionProviders: ["cpu"],
+    executionProviders: [task.provider],
     executionMode: "sequential",
     graphOptimizationLevel: "all",
     intraOpNumThreads: task.threads,
     enableCpuMemArena: true,
+    ...task.provider === "dml" ? { enableMemPattern: false } : {}, // DirectML refuses it
     logSeverityLevel: ERRORS_ONLY,
     ...task.blobs.length > 0 ? { externalData: [...task.blobs] } : {},
     extra: { session },
@@ -116,6 +117,24 @@ function answer(reply: Reply): void {
   self.postMessage(reply, (reply.outputs ?? []).map(({ data }) => data.buffer));
 }
 
+/** Reported as bundled, or brought by the package's install script. */
+function providersOf(runtime: Runtime): string[] {
+  return runtime.listSupportedBackends()
+    .filter(({ name, bundled }) => bundled || (name === "cuda" && isCudaInstalled()))
+    .map(({ name }) => name);
+}
+
+function isCudaInstalled(): boolean {
+  const { os, arch } = Deno.build;
+  if (os !== "linux" || arch !== "x86_64") return false; // the script has it for no other
+  try {
+    const library = "../bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so";
+    return Deno.statSync(new URL(library, import.meta.resolve("onnxruntime-node"))).isFile;
+  } catch {
+    return false;
+  }
+}
+
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -132,7 +151,11 @@ try {
       }
     });
   };
-  answer({ id: -1, version: runtime.env.versions.node ?? runtime.env.versions.common });
+  answer({
+    id: -1,
+    version: runtime.env.versions.node ?? runtime.env.versions.common,
+    providers: providersOf(runtime),
+  });
 } catch (error) {
   const reason = error instanceof Deno.errors.NotCapable
     ? "native code needs --allow-ffi"

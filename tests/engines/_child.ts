@@ -20,6 +20,7 @@ import { CASES, type Found, GUIDANCES } from "./_engines.ts";
 /** The differences of each fixture's batch elements. */
 async function parity(engine: Engine): Promise<Record<string, number[]>> {
   const found: Record<string, number[]> = {};
+  const backend = tf.getBackend();
   for (const name of CASES) {
     const [fixture = "", part] = name.split(" ");
     const { weights, computation, inputs, expected }: Parity = part === "output"
@@ -27,8 +28,11 @@ async function parity(engine: Engine): Promise<Record<string, number[]>> {
       : classifierOf(fixture)[part === "logits" ? part : "gradient"];
     const given = tf.tidy(inputs);
     const outputs = await engine.compile(computation, weights)(...given);
+    await Promise.all(outputs.map((output) => output.data())); // a GPU cannot be waited for later
+    await tf.setBackend("cpu");
     found[name] = tf.tidy(() => outputs.flatMap((output) => differencesOf(output, expected)));
     tf.dispose([given, outputs]);
+    await tf.setBackend(backend);
   }
   return found;
 }

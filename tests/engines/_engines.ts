@@ -7,6 +7,7 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { EngineName } from "../../engines/mod.ts";
 import { WASM_PACKAGE } from "../../engines/wasm.ts";
+import { WEBGPU_PACKAGE } from "../../engines/webgpu.ts";
 
 /** An engine to test. */
 export interface Tested {
@@ -49,6 +50,10 @@ async function reasonToSkip(name: EngineName): Promise<string | undefined> {
   if (name === "wasm") {
     return (await deno("cache", WASM_PACKAGE)).success ? undefined : "it cannot be fetched";
   }
+  if (name === "webgpu") {
+    if (!await navigator.gpu?.requestAdapter()) return "there is no GPU";
+    return (await deno("cache", WEBGPU_PACKAGE)).success ? undefined : "it cannot be fetched";
+  }
   if (name !== "tensorflow") return undefined;
   try {
     await Deno.stat(new URL("../../.native/tfjs/ready.json", import.meta.url));
@@ -60,7 +65,7 @@ async function reasonToSkip(name: EngineName): Promise<string | undefined> {
 
 /** All engines. */
 export async function testedEngines(): Promise<Tested[]> {
-  const names = ["cpu", "onnx", "tensorflow", "wasm"] as const;
+  const names = ["cpu", "onnx", "tensorflow", "wasm", "webgpu"] as const;
   return await Promise.all(names.map(async (name) => ({
     name,
     eager: name !== "onnx",

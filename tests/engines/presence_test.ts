@@ -30,7 +30,7 @@ async function present(...permissions: string[]): Promise<Map<string, Listed>> {
 const missing = new Map((await testedEngines()).map(({ name, missing }) => [name, missing]));
 
 Deno.test("engines are tried in the order of their speed, and sample offers them all", () => {
-  assertEquals(ENGINE_NAMES, ["onnx", "tensorflow", "wasm", "cpu"]);
+  assertEquals(ENGINE_NAMES, ["onnx", "tensorflow", "wasm", "cpu", "webgpu"]);
   assertEquals([...sample.flags.engine.choices], ["auto", ...ENGINE_NAMES]);
 });
 
