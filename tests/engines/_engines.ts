@@ -22,6 +22,7 @@ export interface Tested {
 export const CASES: readonly string[] = [
   "unet2d-ddpm output",
   "unet2d-classcond output",
+  "unet2d-ncsnpp output",
   ...["attention", "adaptive", "spatial"].flatMap((pool) => [
     `openai-classifier-${pool} logits`,
     `openai-classifier-${pool} gradient`,
