@@ -5,7 +5,7 @@ import { statOrNone, writeAtomic } from "../images/atomic.ts";
 import { decodeImage } from "../images/load.ts";
 import { openOutput } from "../images/output.ts";
 import { type Bitmap, fromBytes, toBitmaps } from "../images/pixels.ts";
-import { imageNoise, parseSeed } from "../noise/mod.ts";
+import { imageNoise } from "../noise/mod.ts";
 import type { Level } from "../plugin.ts";
 import {
   alphasCumprodOf,
@@ -16,6 +16,7 @@ import {
 } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import type { Io } from "./_io.ts";
+import { rng, seedOf } from "./_noise.ts";
 
 const flags = {
   steps: {
@@ -40,12 +41,7 @@ const flags = {
     help: "longer edge of a picture in pixels; the image's own, at most 256, without it",
   },
   seed: { type: "string", value: "N", help: "of the noise; else random" },
-  rng: {
-    type: "string",
-    choices: ["philox", "torch"],
-    default: "philox",
-    help: "generator of the noise; torch equals torch.Generator('cpu')",
-  },
+  rng,
   schedule: {
     type: "string",
     value: "NAME",
@@ -112,11 +108,7 @@ export default command({
       const what = flags.separate ? "with --separate" : `into the folder ${flags.output}`;
       throw new UsageError(`Cannot use --animate ${what}: an animation is one file`);
     }
-    const seed = await usage(() =>
-      flags.seed === undefined
-        ? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
-        : parseSeed(flags.seed)
-    );
+    const seed = await usage(() => seedOf(flags.seed));
     const { alphasCumprod, schedule, model } = await readSchedule(flags);
     const count = flags.steps ?? Math.min(flags.animate ? 60 : 8, alphasCumprod.length + 1);
     const levels = await usage(() => forwardLevels(alphasCumprod, count, flags.by));

@@ -7,8 +7,7 @@ import type { Bitmap } from "../images/pixels.ts";
 import { readPngText } from "../images/png.ts";
 import { makeSheet } from "../images/sheet.ts";
 import { chooseProtocol, drawPicture } from "../images/terminal.ts";
-import { parseSeed } from "../noise/mod.ts";
-import { type Model, openModel } from "../pipeline/model.ts";
+import { edgeOf, type Model, openModel } from "../pipeline/model.ts";
 import { makePlan, namesCode, type Plan, specOf } from "../pipeline/plan.ts";
 import {
   findClass,
@@ -24,6 +23,7 @@ import { alphasCumprodOf, SPACINGS } from "../schedules/mod.ts";
 import { type Args, command, usage, UsageError, type Values } from "./_command.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
+import { rng, seedOf } from "./_noise.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 
 const flags = {
@@ -51,12 +51,7 @@ const flags = {
     help: "the network predicts without the class, which then steers guidance alone",
   },
   seed: { type: "string", value: "N", help: "of the first image, image i has N + i; else random" },
-  rng: {
-    type: "string",
-    choices: ["philox", "torch"],
-    default: "philox",
-    help: "generator of the noise; torch equals torch.Generator('cpu')",
-  },
+  rng,
   spacing: {
     type: "string",
     choices: SPACINGS,
@@ -235,10 +230,9 @@ function settle(
 ): Settings {
   const asked = flags.class?.split(",").map((name) => name.trim()) ?? repeated?.classes;
   const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);
-  const random = () => crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
   return {
     model: model.name,
-    seed: flags.seed === undefined ? repeated?.seed ?? random() : parseSeed(flags.seed),
+    seed: flags.seed === undefined && repeated ? repeated.seed : seedOf(flags.seed),
     count: flags.count ?? repeated?.count ?? Math.max(1, classes.length),
     classes,
     unconditional: given("unconditional")
@@ -286,7 +280,7 @@ async function draw(
   io: Io,
 ): Promise<void> {
   const { first, end } = await usage(() => shardOf(flags.shard ?? "1/1", settings.count));
-  const edge = model.unet.config.sample_size ?? 32;
+  const edge = edgeOf(model);
   const text = (settings: Settings) =>
     settingsText(settings, { size: `${edge}x${edge}`, version: config.version });
   const output = await usage(() =>

@@ -7,6 +7,7 @@ import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { imageNoise, imageSeeds } from "../noise/mod.ts";
 import type { Images } from "../plugin.ts";
 import { type Denoiser, guidedPredict } from "./denoiser.ts";
+import { edgeOf } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { type Progress, run } from "./run.ts";
 import { conditionsOf, type Settings } from "./settings.ts";
@@ -51,8 +52,8 @@ export async function bitmapsOf(x: Images): Promise<Bitmap[]> {
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
   const { plan, settings, first, end, batchSize, signal, onStep } = draw;
   const { model } = denoiser;
-  const { sample_size: size, in_channels: channels } = model.unet.config;
-  const edge = size ?? 32;
+  const { in_channels: channels } = model.unet.config;
+  const edge = edgeOf(model);
   const batches = Math.ceil((end - first) / batchSize);
   for (let number = 0; number < batches; number++) {
     const start = first + number * batchSize;

@@ -45,6 +45,11 @@ export interface Model {
   readonly recommended: Recommended;
 }
 
+/** Height and width of a model's images in pixels; 32 where its configuration does not say. */
+export function edgeOf({ unet }: Model): number {
+  return unet.config.sample_size ?? 32;
+}
+
 const WEIGHTS = new URL("../weights/", import.meta.url);
 const UNET_FILE = "diffusion_pytorch_model.safetensors";
 const CLASSIFIER_FILE = "model.safetensors";
