@@ -1,16 +1,19 @@
 import { join } from "@std/path";
 import type { Presence } from "../engines/mod.ts";
-import type { Option, Options } from "../plugin.ts";
+import type { Options, Sampler } from "../plugin.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { alternatives, describeOption, interval } from "../plugins/options.ts";
 import { command, UsageError } from "./_command.ts";
 import { type Row, table } from "./_help.ts";
 
-interface Item {
+/** What is listed of a plugin beside its name. */
+type About =
+  & Pick<Sampler, "summary" | "options" | "order" | "calls">
+  & { readonly paper: string };
+
+interface Item extends Partial<About> {
   readonly name: string;
   readonly summary: string;
-  readonly paper?: string;
-  readonly options?: Options;
   /** Of what may be missing on a machine. */
   readonly presence?: Presence;
   readonly [more: string]: unknown;
@@ -109,8 +112,10 @@ function find(what: string): string {
   );
 }
 
-function rows({ name, summary, paper, options = {}, presence }: Item): Row[] {
-  const about = paper ? `${summary} (${paper})` : summary;
+function rows({ name, summary, paper, options = {}, order, calls = 1, presence }: Item): Row[] {
+  const facts = [order && `order ${order}`, calls > 1 && `${calls} calls a step`, paper];
+  const known = facts.filter(Boolean).join("; ");
+  const about = known ? `${summary} (${known})` : summary;
   const more = Object.entries(options).map(([key, option]): Row => {
     const { name, help } = describeOption(key, option);
     return [`  ${name}`, help];
@@ -123,19 +128,18 @@ function rows({ name, summary, paper, options = {}, presence }: Item): Row[] {
   return [[name, about], ...more];
 }
 
-type Loaders = Readonly<
-  Record<string, () => Promise<{ readonly default: { summary: string; paper: string } }>>
->;
+type Loaders = Readonly<Record<string, () => Promise<{ readonly default: About }>>>;
 
 async function plugins(loaders: Loaders, host: Options = {}): Promise<Item[]> {
   const modules = Object.entries(loaders).map(async ([name, load]) => {
-    const plugin: { summary: string; paper: string; options?: Readonly<Record<string, Option>> } =
-      (await load()).default;
+    const { summary, paper, order, calls, options } = (await load()).default;
     return {
       name,
-      summary: plugin.summary,
-      paper: plugin.paper,
-      options: { ...plugin.options, ...host },
+      summary,
+      paper,
+      ...(order !== undefined && { order }),
+      ...(calls !== undefined && { calls }),
+      options: { ...options, ...host },
     };
   });
   return await Promise.all(modules);

@@ -114,6 +114,12 @@ export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknow
   if (kind === "sampler" && !["undefined", "boolean"].includes(typeof value.takesShift)) {
     throw fail("has a takesShift that is not true or false");
   }
+  for (const field of kind === "sampler" ? ["order", "calls"] : []) {
+    const number = value[field] ?? 1;
+    if (!Number.isInteger(number) || Number(number) < 1) {
+      throw fail(`has a wrong ${field}: it must be a whole number of at least 1`);
+    }
+  }
   const { needs = [], options } = value;
   const wants = ["unconditional", "classifier"];
   if (kind === "guidance" && !(Array.isArray(needs) && needs.every((it) => wants.includes(it)))) {

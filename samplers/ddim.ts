@@ -15,6 +15,7 @@ const ddim: Sampler<typeof options> = {
   name: "ddim",
   summary: "deterministic with fixed variance, good in 10 to 50 steps",
   paper: "https://arxiv.org/abs/2010.02502", // equations 12 and 16
+  order: 1,
   options,
   async step({ x, from, to, predict, noise, options: { eta } }) {
     const { x0, eps } = await predict(x, from);

@@ -4,7 +4,7 @@ import type { Images, Level, Prediction } from "../../plugin.ts";
 import ddpm from "../../samplers/ddpm.ts";
 import { posterior } from "../../schedules/mod.ts";
 import { testSampler } from "../laws.ts";
-import { choose, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
+import { alone, choose, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
 import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
 import { affine, chainMoments, cleanLine, gaussian, type Normal, stepsOf } from "./_moments.ts";
 import { assertSameRun, casesOf } from "./_openai.ts";
@@ -28,9 +28,8 @@ async function step(
 ): Promise<number[]> {
   const zeros = images(0, 0, 0);
   const { x } = await ddpm.step({
+    ...alone(from, to),
     x: images(1, 1, 1),
-    from,
-    to,
     predict: () => Promise.resolve({ x0: zeros, eps: zeros, ...prediction }),
     noise: () => images(1, 2, 3),
     options: { variance },
@@ -166,7 +165,7 @@ Deno.test("ddpm() draws nothing at the end and does nothing between equal levels
   const [x0, mix] = [images(0.5, 0, -0.5), images(0.1, 0.5, 0.9)];
   const predict = () => Promise.resolve({ x0, eps: x0, mix });
   const to = async (level: Level) => {
-    const input = { x, from: FROM, to: level, predict, noise: never };
+    const input = { ...alone(FROM, level), x, predict, noise: never };
     const next = await ddpm.step({ ...input, options: { variance: "model" } }, undefined);
     return [...next.x.dataSync()];
   };
