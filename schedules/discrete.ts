@@ -18,7 +18,10 @@ const FAINT = 2 ** -24;
  */
 export function discreteProcess(alphasCumprod: ArrayLike<number>, faint = false): Process {
   const last = alphasCumprod.length - 1;
-  const signals = Float64Array.from(alphasCumprod, (signal) => faint && signal === 0 ? FAINT : signal);
+  const signals = Float64Array.from(
+    alphasCumprod,
+    (signal) => faint && signal === 0 ? FAINT : signal,
+  );
   const ratios = signals.map((signal) => Math.sqrt((1 - (signal || FAINT)) / (signal || FAINT)));
   const logs = ratios.map(Math.log);
   const at = (values: Float64Array, index: number) => values[index] ?? NaN;

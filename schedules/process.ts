@@ -1,4 +1,4 @@
-import type { Level } from "../plugin.ts";
+import type { Level, NoiseProcess } from "../plugin.ts";
 
 /** How the t of a level is read off its sigma, where a network was trained at whole timesteps. */
 export const CONVERSIONS = ["fractional", "round", "floor", "nearest"] as const;
@@ -22,15 +22,12 @@ export type Interpolation = typeof INTERPOLATIONS[number];
  * EDM (Karras et al. 2022), k-diffusion and diffusers; in flow models they are the level's own sigma,
  * as is the custom there.
  */
-export interface Process {
+export interface Process extends NoiseProcess {
   /** The smallest and the largest sigma that the network was trained at. */
   readonly sigmaMin: number;
   readonly sigmaMax: number;
   /** The number of training timesteps; absent where time is continuous. */
   readonly timesteps?: number | undefined;
-  /** The level whose sigma / alpha is `ratio`, from 0 (clean) to Infinity (nothing left). */
-  atRatio(ratio: number): Level;
-  /** The level that the network knows as t. */
   atTime(t: number, interpolation?: Interpolation): Level;
   /** The level of a sigma. */
   atSigma(sigma: number, conversion?: Conversion): Level;
@@ -47,7 +44,11 @@ export const CLEAN: Level = { t: -1, alpha: 1, sigma: 0 };
  *
  * @throws {RangeError} If it is.
  */
-export function checkSigma(sigma: number, conversion: Conversion | undefined, most = Infinity): void {
+export function checkSigma(
+  sigma: number,
+  conversion: Conversion | undefined,
+  most = Infinity,
+): void {
   if (!(sigma >= 0 && sigma <= most)) {
     const limit = most === Infinity ? "at least 0" : `between 0 and ${most}`;
     throw new RangeError(`Cannot visit sigma ${sigma}: it must be ${limit}`);

@@ -27,8 +27,13 @@ export const sigmaRange = {
 /** A rule that spaces sigmas from the largest to the smallest. */
 export function sigmaRule<const O extends Options>(
   { sigmas, ...about }: Plugin<O> & {
-    sigmas(steps: number, min: number, max: number, options: Values<O>, process: Process):
-      ArrayLike<number>;
+    sigmas(
+      steps: number,
+      min: number,
+      max: number,
+      options: Values<O>,
+      process: Process,
+    ): ArrayLike<number>;
   },
 ): PathRule<O & typeof sigmaRange> {
   return {

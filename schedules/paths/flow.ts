@@ -4,8 +4,20 @@ import { levelsOf, type PathRule } from "./_rule.ts";
 const options = {
   shift: { type: "number", default: 1, min: 0.01, help: "above 1 moves levels to more noise" },
   sigma_min: { type: "number", default: 0, min: 0, help: "smallest sigma; 0 is the model's own" },
-  sigma_max: { type: "number", default: 1, min: 0, max: 1, help: "largest sigma, before the shift" },
-  terminal: { type: "number", default: 0, min: 0, max: 1, help: "sigma to stretch the last to; 0 off" },
+  sigma_max: {
+    type: "number",
+    default: 1,
+    min: 0,
+    max: 1,
+    help: "largest sigma, before the shift",
+  },
+  terminal: {
+    type: "number",
+    default: 0,
+    min: 0,
+    max: 1,
+    help: "sigma to stretch the last to; 0 off",
+  },
   extra: { type: "flag", default: false, help: "space n + 1 sigmas down to 0 and leave out the 0" },
 } as const;
 

@@ -15,7 +15,5 @@ export default sigmaRule({
 /** Equation 5 of EDM (Karras et al. 2022): n sigmas from `max` to `min`. */
 export function karras(steps: number, min: number, max: number, rho = 7): Float64Array {
   const root = (sigma: number) => sigma ** (1 / rho);
-  return linspace(0, 1, steps).map((share) =>
-    (root(max) + share * (root(min) - root(max))) ** rho
-  );
+  return linspace(0, 1, steps).map((share) => (root(max) + share * (root(min) - root(max))) ** rho);
 }
