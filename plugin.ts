@@ -87,8 +87,10 @@ export interface Plugin<O extends Options> {
 export interface Sampler<O extends Options = Options, H = unknown> extends Plugin<O> {
   /** Its order of convergence with its default options; absent where it draws noise. */
   readonly order?: number;
-  /** Calls of the network in a step between two noisy levels, for the most; 1 where absent. */
+  /** Calls of the network in a step, at most; Infinity where an error decides; 1 where absent. */
   readonly calls?: number;
+  /** True where it can step to a noisier level; the host refuses such paths for others. */
+  readonly climbs?: boolean;
   /** True where its step adds {@linkcode Prediction.shift}, times its variance, to its mean. */
   readonly takesShift?: boolean;
   /** Replaces the path: one sampler climbs back up, another spaces levels its own way. */

@@ -72,6 +72,7 @@ export async function run(input: Run): Promise<Images> {
   if (first === undefined || steps < 1) {
     throw new RangeError("Cannot sample along a path of fewer than two levels");
   }
+  if (sampler.plugin.climbs !== true) checkFall(path, name);
   const draw = () => tf.tensor4d(noise.draw(), [...noise.shape]);
   let x: Images = start ? tf.clone(start) : tf.tidy(() =>
     // Noise of the first level, as if the images there had unit variance in VP models.
@@ -111,6 +112,18 @@ export async function run(input: Run): Promise<Images> {
   }
   tf.dispose(tensorsOf(history).filter((tensor) => tensor !== x));
   return x;
+}
+
+/** Refuses a path that goes back to a noisier level. */
+function checkFall(path: readonly Level[], name: string): void {
+  const ratio = ({ alpha, sigma }: Level) => sigma / alpha;
+  const step = path.findIndex((level, i) => i > 0 && ratio(level) > ratio(path[i - 1] ?? level));
+  if (step === -1) return;
+  throw new RangeError(
+    `Cannot use sampler "${name}" along a path that climbs from t=${path[step - 1]?.t} to t=${
+      path[step]?.t
+    }: each level must have at most the noise of the one before`,
+  );
 }
 
 /** A sampler's step, which is blamed for what it throws, not for what the model does. */

@@ -111,12 +111,14 @@ export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknow
   if (kind === "sampler" && !["undefined", "function"].includes(typeof value.timeline)) {
     throw fail("has a timeline that is not a function");
   }
-  if (kind === "sampler" && !["undefined", "boolean"].includes(typeof value.takesShift)) {
-    throw fail("has a takesShift that is not true or false");
+  for (const field of kind === "sampler" ? ["takesShift", "climbs"] : []) {
+    if (!["undefined", "boolean"].includes(typeof value[field])) {
+      throw fail(`has a ${field} that is not true or false`);
+    }
   }
   for (const field of kind === "sampler" ? ["order", "calls"] : []) {
     const number = value[field] ?? 1;
-    if (!Number.isInteger(number) || Number(number) < 1) {
+    if (!(Number.isInteger(number) || number === Infinity) || Number(number) < 1) {
       throw fail(`has a wrong ${field}: it must be a whole number of at least 1`);
     }
   }

@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertIsError, assertMatch } from "@std/assert";
 import * as tf from "tfjs";
 import { fromX0, type Guidance, type Images, type Level } from "../plugin.ts";
 import type { Options, Prediction, Sampler, Values } from "../plugin.ts";
@@ -25,7 +25,7 @@ import { checkPlugin, type Chosen, type Plugins } from "../plugins/load.ts";
 import { checkOptions, type Kind } from "../plugins/options.ts";
 import ddim from "../samplers/ddim.ts";
 import ddpm from "../samplers/ddpm.ts";
-import { alphasCumprod, linear, path, SPACINGS } from "../schedules/mod.ts";
+import { alphasCumprod, CLEAN, linear, path, rescaleZeroSnr, SPACINGS } from "../schedules/mod.ts";
 import {
   choose,
   type ClosedForm,
@@ -66,7 +66,8 @@ const variance = [0.2, -0.6, 1];
 /**
  * Registers the laws of a sampler as tests: its table of options is whole; the same seed gives the
  * same bytes; an image is the same in every batch; no tensor leaks; images stay finite for 1 to 5
- * steps on every path; and where the model knows the clean image, the run ends with it.
+ * steps on every path, and for all of a process; a path that climbs is refused or climbed; and where
+ * the model knows the clean image, the run ends with it.
  */
 export function testSampler<O extends Options, H>(
   sampler: Sampler<O, H>,
@@ -112,6 +113,21 @@ export function testSampler<O extends Options, H>(
   });
 
   finite(name, settings, laws, (setting, levels) => images(setting, levels, { count: 1 }));
+
+  each(
+    `${name}() refuses a path that climbs, or climbs it`,
+    settings,
+    laws,
+    async (setting, down) => {
+      const levels = [...down.slice(0, 3), down[1] ?? CLEAN, ...down.slice(2)];
+      try {
+        await images(setting, levels, { count: 1 }); // `run` itself refuses a NaN
+        assert(sampler.climbs === true, "it does not say that it climbs");
+      } catch (error) {
+        assertIsError(error, RangeError, "climb");
+      }
+    },
+  );
 
   const title = `${name}() ends with the clean image where the model knows it`;
   each(title, settings, laws, async (setting, levels) => {
@@ -318,7 +334,7 @@ function each(
   });
 }
 
-/** The law of 1 to 5 steps on every path. */
+/** The law of 1 to 5 steps on every path, and of one that visits every timestep. */
 function finite(
   name: string,
   settings: readonly Setting[],
@@ -329,7 +345,10 @@ function finite(
     for (const setting of settings) {
       for (const steps of [1, 2, 3, 4, 5]) {
         const paths = families.flatMap((family) => pathsOf(family, steps));
-        if (families.includes("vp")) paths.push(["set_alpha_to_one: false", stillPath(steps)]);
+        if (families.includes("vp")) {
+          paths.push(["set_alpha_to_one: false", stillPath(steps)]);
+          paths.push(["zero-terminal SNR", darkPath(steps)]);
+        }
         for (const [title, levels] of paths) {
           await within(
             `${JSON.stringify(setting)} in ${steps} steps on a ${title} path`,
@@ -340,6 +359,13 @@ function finite(
           );
         }
       }
+      if (!families.includes("vp")) continue;
+      const all = path({
+        alphasCumprod: alphasCumprod(linear(20, 0.005, 0.9)),
+        spacing: "leading",
+        steps: 20,
+      });
+      await within(`${JSON.stringify(setting)} in all timesteps`, () => images(setting, all));
     }
   });
 }
@@ -352,6 +378,12 @@ function stillPath(steps: number): Level[] {
     steps,
     setAlphaToOne: false,
   });
+}
+
+/** A path from a level where nothing of the image is left, so that sigma / alpha is infinite there. */
+function darkPath(steps: number): Level[] {
+  const schedule = alphasCumprod(rescaleZeroSnr(linear(1000)));
+  return path({ alphasCumprod: schedule, spacing: "trailing", steps });
 }
 
 /** Names the case that an error comes from. */

@@ -1,0 +1,23 @@
+import type { Sampler } from "../plugin.ts";
+import { ancestralOptions } from "./_ancestral.ts";
+import { type Answer, multistep, multistepOptions, orderAt } from "./_multistep.ts";
+
+const { lower_order_final } = multistepOptions;
+const options = {
+  ...ancestralOptions,
+  lower_order_final: { ...lower_order_final, default: false },
+} as const;
+
+/** The multistep of dpmpp_2m_sde through three answers. */
+const dpmpp3mSde: Sampler<typeof options, readonly Answer[]> = {
+  name: "dpmpp_3m_sde",
+  summary: "DPM-Solver++ multistep of three answers with the noise of the diffusion",
+  paper: "https://arxiv.org/abs/2211.01095", // appendix B, with k-diffusion's weights for its noise
+  options,
+  step(input, history) {
+    const fixed = { algorithm: "dpmsolver++", solver: "heun", euler_at_final: false } as const;
+    const chosen = { ...input.options, ...fixed, order: 3 };
+    return multistep(input, history, { ...chosen, order: orderAt({ ...input, options: chosen }) });
+  },
+};
+export default dpmpp3mSde;

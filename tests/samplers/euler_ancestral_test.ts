@@ -1,0 +1,4 @@
+import sampler from "../../samplers/euler_ancestral.ts";
+import { testSampler } from "../laws.ts";
+
+testSampler(sampler);

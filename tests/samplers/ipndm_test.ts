@@ -1,0 +1,4 @@
+import sampler from "../../samplers/ipndm.ts";
+import { testSampler } from "../laws.ts";
+
+testSampler(sampler);
