@@ -37,7 +37,7 @@ export { vpSigmas } from "./paths/vp.ts";
 export { type Posterior, posterior } from "./posterior.ts";
 export { CLEAN, type Conversion, type Interpolation, type Process } from "./process.ts";
 export { isRespacing, respacedTimesteps } from "./respacing.ts";
-export { ends, type Route, routeOf, sigmaRoute, timestepRoute } from "./route.ts";
+export { ends, findRule, type Route, routeOf, sigmaRoute, timestepRoute } from "./route.ts";
 export { scaledLinear } from "./scaled_linear.ts";
 export { ownRoute, pathOf, processOf, spacingOf } from "./scheduler.ts";
 export { sigmoid } from "./sigmoid.ts";

@@ -7,6 +7,7 @@ import type { Level, Options, Values } from "../plugin.ts";
 import { alternatives, checkOptions } from "../plugins/options.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { formatSpec, parseSpec } from "../plugins/spec.ts";
+import type { PathRule } from "./paths/_rule.ts";
 import { stretchSigmas } from "./paths/ays.ts";
 import { PATH_ALIASES, PATH_RULES } from "./paths/mod.ts";
 import { CLEAN, type Process } from "./process.ts";
@@ -17,8 +18,8 @@ export const ends = {
   final: {
     type: "choice",
     default: "zero",
-    choices: ["zero", "sigma_min"],
-    help: "where the last step ends: without noise, or at the smallest sigma of the model",
+    choices: ["zero", "sigma_min", "last"],
+    help: "where it ends: without noise, at the model's smallest sigma, or where its last level is",
   },
   start: {
     type: "choice",
@@ -38,6 +39,8 @@ export interface Route {
   readonly start: number;
   /** The rule with all its options, as it is typed; absent where the levels were listed. */
   readonly spacing?: string | undefined;
+  /** The sigmas, where they were listed. */
+  readonly sigmas?: readonly number[] | undefined;
 }
 
 /**
@@ -64,24 +67,29 @@ export function routeOf(process: Process, text: string, steps: number): Route {
       spacing: text,
     };
   }
-  const { name: typed, options: given } = parseSpec(text);
+  const { name, options: given } = parseSpec(text);
+  const rule = findRule(name);
+  const options = checkOptions("spacing", rule.name, { ...rule.options, ...ends }, given);
+  const levels = rule.place(process, steps, options);
+  return { ...finish(process, levels, options), spacing: formatSpec(rule.name, options) };
+}
+
+/**
+ * The rule of a name or of another name for it.
+ *
+ * @throws {RangeError} If there is none.
+ */
+export function findRule(typed: string): PathRule {
   const name = PATH_ALIASES[typed] ?? typed;
   const rule = Object.hasOwn(PATH_RULES, name) ? PATH_RULES[name] : undefined;
-  if (rule === undefined) {
-    const near = nearest(typed, [...Object.keys(PATH_RULES), ...Object.keys(PATH_ALIASES)]);
-    throw new RangeError(
-      `Cannot use spacing "${typed}": ${
-        near === undefined
-          ? `it must be ${
-            alternatives(Object.keys(PATH_RULES))
-          }, or like "250", "10,10,5" or "ddim25"`
-          : `did you mean ${near}?`
-      }`,
-    );
-  }
-  const options = checkOptions("spacing", name, { ...rule.options, ...ends }, given);
-  const levels = rule.place(process, steps, options);
-  return { ...finish(process, levels, options), spacing: formatSpec(name, options) };
+  if (rule !== undefined) return rule;
+  const near = nearest(typed, [...Object.keys(PATH_RULES), ...Object.keys(PATH_ALIASES)]);
+  const all = `${alternatives(Object.keys(PATH_RULES))}, or like "250", "10,10,5" or "ddim25"`;
+  throw new RangeError(
+    `Cannot use spacing "${typed}": ${
+      near === undefined ? `it must be ${all}` : `did you mean ${near}?`
+    }`,
+  );
 }
 
 /**
@@ -119,7 +127,7 @@ export function sigmaRoute(process: Process, sigmas: readonly number[], steps?: 
     list = [...stretchSigmas(noisy, clean ? count : count + 1), ...clean ? [0] : []];
   }
   const levels = list.map((sigma) => process.atSigma(sigma));
-  return { levels, start: startOf(levels, "auto") };
+  return { levels, start: startOf(levels, "auto"), sigmas: list };
 }
 
 /** Refuses an empty list, and one that does not fall. */
@@ -140,7 +148,8 @@ function finish(
 ): Route {
   const cleanest = () =>
     process.timesteps === undefined ? process.atSigma(process.sigmaMin) : process.atTime(0);
-  const all = [...levels, final === "zero" ? CLEAN : cleanest()];
+  const end = { zero: () => CLEAN, sigma_min: cleanest, last: () => levels.at(-1) ?? CLEAN };
+  const all = [...levels, end[final]()];
   return { levels: all, start: startOf(all, start) };
 }
 

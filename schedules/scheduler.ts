@@ -75,7 +75,7 @@ export function spacingOf(
     case "ode":
       return odeSpacing(values, steps, process);
     case "solver":
-      return solverSpacing(values);
+      return solverSpacing(values, steps);
     case "timesteps":
       return formatSpec(spacingName(values), { ...offsetOf(values), ...finalTimestep(values) });
   }
@@ -161,13 +161,30 @@ function edmSpacing(values: SchedulerConfig): string {
 }
 
 /** DPM-Solver, DEIS and UniPC: they tell the network whole timesteps. */
-function solverSpacing(values: SchedulerConfig): string {
-  const final = finalSigma(values);
+function solverSpacing(values: SchedulerConfig, steps: number): string {
+  const own = finalSigma(values);
   const rule = sigmaRuleOf(values);
+  // UniPC and DEIS go where their last sigma is, DPM-Solver to the model's smallest.
+  const repeats = !String(values["_class_name"]).startsWith("DPMSolver");
+  const final = repeats && own["final"] !== undefined ? { final: "last" } : own;
   if (rule === undefined && flagOf(values, "use_flow_sigmas")) {
-    const steps = numberOf(values, "num_train_timesteps");
+    const least = 1 / numberOf(values, "num_train_timesteps");
     const shift = numberOf(values, "flow_shift");
-    return formatSpec("flow", { shift, sigma_max: 1 - 1 / steps, extra: true, ...final });
+    // Of n + 1 even sigmas, from 1 to 1 / T or from 1 - 1 / T to 0, all but the last. UniPC has to
+    // divide by alpha, and starts a millionth below 1 (after the shift).
+    const top = 1 / (1 + shift * 1e-6);
+    const [max, min] = values["_class_name"] === "UniPCMultistepScheduler"
+      ? [top, least]
+      : [1 - least, 0];
+    const sigma_min = max + (min - max) * (steps - 1) / steps;
+    return formatSpec("flow", {
+      shift,
+      sigma_min,
+      sigma_max: max,
+      t: "floor",
+      ...terminalOf(values),
+      ...final,
+    });
   }
   if (rule !== undefined) {
     const cosine = values["beta_schedule"] === "squaredcos_cap_v2" &&
@@ -183,7 +200,7 @@ function solverSpacing(values: SchedulerConfig): string {
   const lambda = values["lambda_min_clipped"];
   const clip = typeof lambda === "number" && lambda > -100 ? { lambda_min: lambda } : {};
   const extra = name === "trailing" ? {} : { extra: true };
-  return formatSpec(name, { ...(!single && offsetOf(values)), ...extra, ...clip, ...final });
+  return formatSpec(name, { ...(!single && offsetOf(values)), ...extra, ...clip, ...own });
 }
 
 /** Euler, Heun, LMS and the others after k-diffusion: timesteps are fractional. */
@@ -210,12 +227,11 @@ function odeSpacing(values: SchedulerConfig, steps: number, process: Process): s
 function flowSpacing(values: SchedulerConfig, steps: number, process: Process): string {
   const shift = numberOf(values, "shift");
   const least = 1 / numberOf(values, "num_train_timesteps");
-  const terminal = values["shift_terminal"];
   const even = formatSpec("flow", {
     shift,
     // diffusers spaces between sigmas that have been shifted, and shifts once more.
     sigma_min: shift * least / (1 + (shift - 1) * least),
-    ...(typeof terminal === "number" && terminal !== 0 && { terminal }),
+    ...terminalOf(values),
   });
   const rule = sigmaRuleOf(values);
   if (rule === undefined) return even;
@@ -226,4 +242,10 @@ function flowSpacing(values: SchedulerConfig, steps: number, process: Process): 
       sigmaMax: sigmas[0]?.sigma ?? NaN,
     }),
   });
+}
+
+/** The sigma to stretch the last one to, where the file has one. */
+function terminalOf(values: SchedulerConfig): Record<string, number> {
+  const { shift_terminal: terminal } = values;
+  return typeof terminal === "number" && terminal !== 0 ? { terminal } : {};
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Level, Options, Plugin, Values } from "../../plugin.ts";
+import type { Level, Option, Options, Plugin, Values } from "../../plugin.ts";
 import { type Conversion, CONVERSIONS, type Process } from "../process.ts";
 
 /** One way to spread the steps of a run over a noise process. */
@@ -12,16 +12,19 @@ export interface PathRule<O extends Options = Options> extends Plugin<O> {
   place(process: Process, steps: number, options: Values<O>): Level[];
 }
 
+/** The option of rules that space sigmas, of which the network is told a t. */
+export const conversion = {
+  type: "choice",
+  default: "fractional",
+  choices: CONVERSIONS,
+  help: "what the network is told of a sigma between its timesteps",
+} as const satisfies Option;
+
 /** Options of the rules that space sigmas between two ends. */
 export const sigmaRange = {
   sigma_min: { type: "number", default: 0, min: 0, help: "smallest sigma; 0 is the model's own" },
   sigma_max: { type: "number", default: 0, min: 0, help: "largest sigma; 0 is the model's own" },
-  t: {
-    type: "choice",
-    default: "fractional",
-    choices: CONVERSIONS,
-    help: "what the network is told of a sigma between its timesteps",
-  },
+  t: conversion,
 } as const satisfies Options;
 
 /** A rule that spaces sigmas from the largest to the smallest. */
@@ -42,7 +45,7 @@ export function sigmaRule<const O extends Options>(
     place(process, steps, options) {
       const { sigma_min, sigma_max, t } = options as Values<typeof sigmaRange>;
       const [min, max] = [sigma_min || process.sigmaMin, sigma_max || process.sigmaMax];
-      if (min >= max) {
+      if (min > max || min === max && steps > 1) {
         throw new RangeError(
           `Cannot space sigmas by ${about.name} from ${max} to ${min}: sigma_min must be below sigma_max`,
         );

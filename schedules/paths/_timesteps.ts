@@ -27,6 +27,7 @@ export function clippedTimesteps(
   { lambda_min }: Pick<Values<typeof timestepOptions>, "lambda_min">,
 ): number {
   let last = total;
+  if (lambda_min === timestepOptions.lambda_min.default) return last; // also where alpha is 0
   while (last > 1 && -Math.log(ratioAt(process, last - 1)) < lambda_min) last--;
   return last;
 }

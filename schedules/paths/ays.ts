@@ -1,6 +1,5 @@
 import { linspace } from "../_numpy.ts";
-import { CONVERSIONS } from "../process.ts";
-import { levelsOf, type PathRule } from "./_rule.ts";
+import { conversion, levelsOf, type PathRule } from "./_rule.ts";
 
 /** Optimized sigmas of ten steps, the last of them where the tenth ends unless it ends clean. */
 export const AYS_LISTS = {
@@ -16,12 +15,7 @@ const options = {
     choices: Object.keys(AYS_LISTS) as (keyof typeof AYS_LISTS)[],
     help: "the model that it was optimized for",
   },
-  t: {
-    type: "choice",
-    default: "fractional",
-    choices: CONVERSIONS,
-    help: "what the network is told of a sigma between its timesteps",
-  },
+  t: conversion,
 } as const;
 
 /** Sigmas that were optimized for a model, stretched to other numbers of steps. */
@@ -41,9 +35,9 @@ export default ays;
 export function stretchSigmas(sigmas: readonly number[], count: number): Float64Array {
   const logs = sigmas.map(Math.log);
   return linspace(0, sigmas.length - 1, count).map((position) => {
-    const low = Math.min(Math.floor(position), Math.max(0, sigmas.length - 2));
-    const share = position - low;
+    const low = Math.floor(position);
     const [before = NaN, after = before] = [logs[low], logs[low + 1]];
-    return share === 0 ? sigmas[low] ?? NaN : Math.exp(before + share * (after - before));
+    const between = Math.exp(before + (position - low) * (after - before));
+    return position === low ? sigmas[low] ?? NaN : between;
   });
 }

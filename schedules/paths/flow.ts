@@ -1,5 +1,5 @@
 import { linspace } from "../_numpy.ts";
-import { levelsOf, type PathRule } from "./_rule.ts";
+import { conversion, levelsOf, type PathRule } from "./_rule.ts";
 
 const options = {
   shift: { type: "number", default: 1, min: 0.01, help: "above 1 moves levels to more noise" },
@@ -18,7 +18,7 @@ const options = {
     max: 1,
     help: "sigma to stretch the last to; 0 off",
   },
-  extra: { type: "flag", default: false, help: "space n + 1 sigmas down to 0 and leave out the 0" },
+  t: conversion,
 } as const;
 
 /** Sigmas in equal steps, then shifted: for flow models, whose sigma lies between 0 and 1. */
@@ -27,14 +27,16 @@ const flow: PathRule<typeof options> = {
   summary: "sigma of a flow model in equal steps, shifted to more noise for large images",
   paper: "https://arxiv.org/abs/2403.03206", // Stable Diffusion 3, equation 23
   options,
-  place(process, steps, { shift, sigma_min, sigma_max, terminal, extra }) {
-    const min = extra ? 0 : sigma_min || process.sigmaMin;
-    const even = linspace(sigma_max, min, steps + Number(extra)).slice(0, steps);
+  place(process, steps, { shift, sigma_min, sigma_max, terminal, t }) {
+    if (process.ratioOf(1) !== Infinity) {
+      throw new RangeError('Cannot use spacing "flow" with this model: it is no flow model');
+    }
+    const even = linspace(sigma_max, sigma_min || process.sigmaMin, steps);
     const sigmas = even.map((sigma) => shiftSigma(sigma, shift));
     const last = sigmas[steps - 1] ?? 0;
-    if (terminal === 0 || last === 1) return levelsOf(process, sigmas);
+    if (terminal === 0 || last === 1) return levelsOf(process, sigmas, t);
     const stretch = (1 - terminal) / (1 - last);
-    return levelsOf(process, sigmas.map((sigma) => 1 - (1 - sigma) * stretch));
+    return levelsOf(process, sigmas.map((sigma) => 1 - (1 - sigma) * stretch), t);
   },
 };
 export default flow;

@@ -1,17 +1,11 @@
 import { linspace } from "../_numpy.ts";
-import { CONVERSIONS } from "../process.ts";
-import { levelsOf, type PathRule } from "./_rule.ts";
+import { conversion, levelsOf, type PathRule } from "./_rule.ts";
 
 const options = {
   beta_d: { type: "number", default: 19.9, min: 0, help: "growth of beta over time" },
   beta_min: { type: "number", default: 0.1, min: 0, help: "beta at time 0" },
   eps: { type: "number", default: 1e-3, min: 1e-8, max: 1, help: "the last time; the first is 1" },
-  t: {
-    type: "choice",
-    default: "fractional",
-    choices: CONVERSIONS,
-    help: "what the network is told of a sigma between its timesteps",
-  },
+  t: conversion,
 } as const;
 
 /** Even times of the variance-preserving process in continuous time. */
