@@ -8,12 +8,6 @@ const options = {
     default: false,
     help: "leave the noise as it was, as DDIM of diffusers does, though x is no longer their sum",
   },
-  eps: {
-    type: "choice",
-    choices: ["derive", "keep"],
-    default: "derive",
-    help: "the noise of the clipped x0, or as it was: x = alpha x0 + sigma eps fails then",
-  },
 } as const;
 
 /** Static thresholding: clips the predicted x0 to the range of pixels. Not for latents. */

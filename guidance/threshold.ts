@@ -4,11 +4,10 @@ import { combine, fromX0, type Guidance, type Images } from "../plugin.ts";
 const options = {
   percentile: { type: "number", default: 0.995, min: 0.5, max: 1, help: "share of pixels kept" },
   max: { type: "number", default: 100, min: 1, help: "the largest threshold" },
-  eps: {
-    type: "choice",
-    choices: ["derive", "keep"],
-    default: "derive",
-    help: "the noise of the clipped x0, or as it was: x = alpha x0 + sigma eps fails then",
+  keep_eps: {
+    type: "flag",
+    default: false,
+    help: "leave the noise as it was, as DDIM of diffusers does, though x is no longer their sum",
   },
 } as const;
 
@@ -29,10 +28,10 @@ const threshold: Guidance<typeof options> = {
   summary: "scales saturated pixels back into their range, so that strong guidance keeps detail",
   paper: "https://arxiv.org/abs/2205.11487", // section 2.3 and figure A.32
   options,
-  guide({ x0, eps, ...rest }, { x, at, options: { percentile, max, eps: noise } }) {
+  guide({ x0, ...rest }, { x, at, options: { percentile, max, keep_eps } }) {
     const limit = clipByValue(quantile(x0, percentile), 1, max);
     const scaled = div<Images>(maximum(minimum(x0, limit), neg(limit)), limit);
-    return noise === "keep" ? { x0: scaled, eps, ...rest } : fromX0(x, at, scaled, rest);
+    return keep_eps ? { ...rest, x0: scaled } : fromX0(x, at, scaled, rest);
   },
 };
 export default threshold;

@@ -77,14 +77,14 @@ export function samplerOf(config: SchedulerConfig): string {
 export function clippingOf(config: SchedulerConfig, sampler: string): string | undefined {
   const values = withDefaults(config);
   const keeps = ["ddim", "tcd"].includes(sampler) && samplerOf(config).split(",")[0] === sampler;
-  const eps: Given = keeps ? { eps: "keep" } : {};
+  const noise: Given = keeps ? { keep_eps: true } : {};
   if (values["thresholding"] === true) {
     const percentile = numberIn(values, "dynamic_thresholding_ratio");
     const max = numberIn(values, "sample_max_value");
-    return formatSpec("threshold", { percentile, max, ...eps });
+    return formatSpec("threshold", { percentile, max, ...noise });
   }
   if (values["clip_sample"] !== true) return undefined;
-  return formatSpec("clip", { range: numberIn(values, "clip_sample_range"), ...eps });
+  return formatSpec("clip", { range: numberIn(values, "clip_sample_range"), ...noise });
 }
 
 /** The number of a key. */

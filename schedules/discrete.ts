@@ -22,7 +22,9 @@ export function discreteProcess(alphasCumprod: ArrayLike<number>, faint = false)
     alphasCumprod,
     (signal) => faint && signal === 0 ? FAINT : signal,
   );
-  const ratios = signals.map((signal) => Math.sqrt((1 - (signal || FAINT)) / (signal || FAINT)));
+  // Below all others, so that sigma rises up to the last timestep.
+  const least = Math.min(FAINT, (signals[last - 1] ?? 1) / 4);
+  const ratios = signals.map((signal) => Math.sqrt((1 - signal) / (signal || least)));
   const logs = ratios.map(Math.log);
   const at = (values: Float64Array, index: number) => values[index] ?? NaN;
   const ofRatio = (t: number, ratio: number): Level => {
@@ -32,12 +34,9 @@ export function discreteProcess(alphasCumprod: ArrayLike<number>, faint = false)
 
   /** t of a log sigma: linear between timesteps, 0 below the first and the last above it. */
   const timeOf = (log: number): number => {
-    let [low, high] = [0, last];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (log >= at(logs, middle)) low = middle;
-      else high = middle;
-    }
+    const below = logs.findLastIndex((own) => log >= own);
+    const low = Math.max(0, Math.min(below, last - 1));
+    const high = Math.min(low + 1, last);
     if (low === high) return low;
     const share = (log - at(logs, low)) / (at(logs, high) - at(logs, low));
     return low + Math.min(1, Math.max(0, share));

@@ -7,7 +7,7 @@ import type { Level, Options, Values } from "../plugin.ts";
 import { alternatives, checkOptions } from "../plugins/options.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { formatSpec, parseSpec } from "../plugins/spec.ts";
-import type { PathRule } from "./paths/_rule.ts";
+import { type PathRule, timestepsOf } from "./paths/_rule.ts";
 import { stretchSigmas } from "./paths/ays.ts";
 import { PATH_ALIASES, PATH_RULES } from "./paths/mod.ts";
 import { CLEAN, type Process } from "./process.ts";
@@ -63,7 +63,7 @@ export interface Route {
 export function routeOf(process: Process, text: string, steps: number): Route {
   if (isRespacing(text)) {
     return {
-      ...timestepRoute(process, respacedTimesteps(process.timesteps ?? 0, text)),
+      ...timestepRoute(process, respacedTimesteps(timestepsOf(process, text), text)),
       spacing: text,
     };
   }

@@ -20,11 +20,27 @@ Deno.test("clip() cuts x0 at its range, and the noise follows", async () => {
       unconditional: () => Promise.reject(new Error("it was asked for")),
       classifierGradient: () => Promise.reject(new Error("it was asked for")),
       takesShift: true,
-      options: { range },
+      options: { range, keep_eps: false },
     });
     assertEquals([...guided.x0.dataSync()], [...expected]);
     const noise = expected.map((x0, i) => ((x.dataSync()[i] ?? NaN) - 0.6 * x0) / 0.8);
     assert(distance(guided.eps.dataSync(), noise) < 1e-6);
     assert(guided.mix === mix && guided.shift === shift);
   }
+});
+
+Deno.test("clip() leaves the noise as it was where it is told to", async () => {
+  const at = { t: 500, alpha: 0.6, sigma: 0.8 };
+  const x = images(1, -1);
+  const before = fromX0(x, at, images(2, -0.5));
+  const guided = await clip.guide(before, {
+    x,
+    at,
+    unconditional: () => Promise.reject(new Error("it was asked for")),
+    classifierGradient: () => Promise.reject(new Error("it was asked for")),
+    takesShift: false,
+    options: { range: 1, keep_eps: true },
+  });
+  assertEquals([...guided.x0.dataSync()], [1, -0.5]);
+  assertEquals(guided.eps, before.eps);
 });
