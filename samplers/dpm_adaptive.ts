@@ -1,6 +1,5 @@
 import { abs, div, max, maximum, mean, mul, pow, sqrt, sub } from "tfjs";
 import { combine, type Images, type Sampler, type Values } from "../plugin.ts";
-import { ancestral } from "./_ancestral.ts";
 import { zphi } from "./_phi.ts";
 
 const options = {
@@ -12,8 +11,6 @@ const options = {
   icoeff: { type: "number", default: 1, help: "integral term of the control of h" },
   dcoeff: { type: "number", default: 0, help: "derivative term of the control of h" },
   accept_safety: { type: "number", default: 0.81, min: 0, max: 1, help: "less accepts more" },
-  eta: { type: "number", default: 0, min: 0, help: "noise of a stage: 0 is deterministic" },
-  s_noise: { type: "number", default: 1, min: 0, help: "standard deviation of the added noise" },
 } as const;
 
 /**
@@ -43,8 +40,6 @@ async function stage(
   return { coarse: second, fine: go(1, zphi(2, h) / r2, late) };
 }
 
-const levelOf = (ratio: number) => ({ t: NaN, alpha: 1, sigma: ratio });
-
 /** The error of a stage in units of what is allowed: that of the worst image. */
 async function errorOf(
   { coarse, fine }: { readonly coarse: Images; readonly fine: Images },
@@ -59,9 +54,8 @@ async function errorOf(
 }
 
 /** The control of h by the errors of this stage and the last two that were accepted. */
-function controller({ order, eta, pcoeff, icoeff, dcoeff, accept_safety }: Values<typeof options>) {
-  const exact = eta === 0 ? order : 1.5;
-  const powers = [pcoeff + icoeff + dcoeff, -pcoeff - 2 * dcoeff, dcoeff].map((it) => it / exact);
+function controller({ order, pcoeff, icoeff, dcoeff, accept_safety }: Values<typeof options>) {
+  const powers = [pcoeff + icoeff + dcoeff, -pcoeff - 2 * dcoeff, dcoeff].map((it) => it / order);
   let [last, older] = [NaN, NaN];
   return (error: number): { readonly factor: number; readonly accept: boolean } => {
     const now = 1 / (error + 1e-8);
@@ -79,19 +73,17 @@ const dpmAdaptive: Sampler<typeof options> = {
   name: "dpm_adaptive",
   summary: "DPM-Solver with error control: as many stages as the images need",
   paper: "https://arxiv.org/abs/2206.00927", // section 3.4 and appendix C, control as in k-diffusion
-  order: 3,
   calls: Infinity,
   options,
   timeline(path) {
     const noisy = path.filter(({ alpha, sigma }) => alpha > 0 && sigma > 0);
     return path.filter((level) => !noisy.slice(1, -1).includes(level));
   },
-  async step({ x: start, from, to, process, predict, noise, options }) {
+  async step({ x: start, from, to, process, predict, options }) {
     if (from.alpha === 0 || to.sigma === 0) {
       const { x0, eps } = await predict(start, from);
       return { x: combine([to.alpha, x0], [to.sigma, eps]) };
     }
-    const { order, eta, s_noise } = options;
     const epsAt = async (x: Images, ratio: number) => {
       const at = process.atRatio(ratio);
       return (await predict(combine([at.alpha, x]), at)).eps;
@@ -102,15 +94,11 @@ const dpmAdaptive: Sampler<typeof options> = {
     const end = to.sigma / to.alpha;
     for (let [high, h] = [from.sigma / from.alpha, options.h_init]; Math.log(high / end) > 1e-5;) {
       const low = Math.max(end, high * Math.exp(-h));
-      const whole = ancestral(levelOf(high), levelOf(low), eta);
-      const down = Math.max(end, whole.down);
-      const result = await stage(x, [high, down], order, epsAt);
+      const result = await stage(x, [high, low], options.order, epsAt);
       const { factor, accept } = control(await errorOf(result, before, options));
       h *= factor;
       if (!accept) continue;
-      before = result.coarse;
-      x = combine([1, result.fine], [s_noise * Math.sqrt(low ** 2 - down ** 2), noise]);
-      high = low;
+      [before, x, high] = [result.coarse, result.fine, low];
     }
     return { x: combine([to.alpha, x]) };
   },

@@ -12,7 +12,7 @@ const options = {
   denoise: { type: "flag", default: true, help: "end with the clean image (Tweedie's formula)" },
 } as const;
 
-/** Langevin moves at each level in turn; x over alpha passes on to the next as it is. */
+/** Langevin moves at each level in turn; images pass on to the next as they are. */
 const langevin: Sampler<typeof options> = {
   name: "langevin",
   summary: "annealed Langevin dynamics of score networks (NCSN)",

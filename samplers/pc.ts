@@ -32,7 +32,7 @@ const pc: Sampler<typeof options> = {
       const size = mul(pow(div(normOf(draw), normOf(eps)), 2), 2 * (ratio * snr * from.sigma) ** 2);
       x = combine([1, x], [mul(size, -1 / from.sigma), eps], [sqrt(mul(size, 2)), draw]);
     }
-    if (predictor === "none" && ratio > 0) return { x: combine([1 / ratio, x]) };
+    if (predictor === "none" && to.sigma > 0) return { x };
     const { x0, eps } = await predict(x, from);
     if (to.sigma === 0) return { x: combine([to.alpha, x0]) }; // the mean of the last step
     if (ratio === 0) return { x: combine([to.alpha, x0], [to.sigma, noise]) };

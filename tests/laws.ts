@@ -47,6 +47,8 @@ export interface Laws<O extends Options> {
   readonly families?: readonly Family[];
   /** How far an image may be from the same image in a batch: 1e-6 where absent. */
   readonly tolerance?: number;
+  /** False where a sampler's steps do not follow from sigma / alpha and x / alpha alone. */
+  readonly scaleFree?: boolean;
 }
 
 /** What the laws need to know of a guidance. */
@@ -66,8 +68,8 @@ const variance = [0.2, -0.6, 1];
 /**
  * Registers the laws of a sampler as tests: its table of options is whole; the same seed gives the
  * same bytes; an image is the same in every batch; no tensor leaks; images stay finite for 1 to 5
- * steps on every path, and for all of a process; a path that climbs is refused or climbed; and where
- * the model knows the clean image, the run ends with it.
+ * steps on every path, and for all of a process; it goes by sigma / alpha alone; a path that climbs is
+ * refused or climbed; and where the model knows the clean image, the run ends with it.
  */
 export function testSampler<O extends Options, H>(
   sampler: Sampler<O, H>,
@@ -122,12 +124,29 @@ export function testSampler<O extends Options, H>(
       const levels = [...down.slice(0, 3), down[1] ?? CLEAN, ...down.slice(2)];
       try {
         await images(setting, levels, { count: 1 }); // `run` itself refuses a NaN
-        assert(sampler.climbs === true, "it does not say that it climbs");
+        const levelled = sampler.climbs === true || sampler.timeline !== undefined;
+        assert(levelled, "it does not say that it climbs");
       } catch (error) {
         assertIsError(error, RangeError, "climb");
       }
     },
   );
+
+  Deno.test(`${name}() goes by sigma / alpha, whatever the scale of its levels`, async () => {
+    if (laws.scaleFree === false || laws.families?.includes("ve") === false) return;
+    const [, vp = []] = pathsOf("vp", 4).at(-1) ?? [];
+    const ve = vp.map(({ t, alpha, sigma }) => ({ t, alpha: 1, sigma: sigma / alpha }));
+    const x = tf.tensor4d(noiseOf(4, SHAPE, 50).draw(), [4, ...SHAPE]);
+    const scaled = tf.mul(x, 1 / (vp[0]?.alpha ?? NaN)) as Images;
+    for (const setting of settings) {
+      const sampled = choose(plugin(), setting);
+      const ours = await draw(sampled, vp, modelOf(4, 0).predict, 4, 0, x);
+      const theirs = await draw(sampled, ve, modelOf(4, 0).predict, 4, 0, scaled);
+      const apart = distance(ours, theirs);
+      assert(apart < 1e-3, `With ${JSON.stringify(setting)}: it is off by ${apart}`);
+    }
+    tf.dispose([x, scaled]);
+  });
 
   const title = `${name}() ends with the clean image where the model knows it`;
   each(title, settings, laws, async (setting, levels) => {
@@ -273,9 +292,10 @@ async function draw(
   predict: Predict,
   count: number,
   seed: number,
+  start?: Images,
 ): Promise<Float32Array> {
   const noise = noiseOf(count, SHAPE, seed);
-  const x = await run({ sampler, path: timelineOf(sampler, levels), predict, noise });
+  const x = await run({ sampler, path: timelineOf(sampler, levels), predict, noise, start });
   const values = Float32Array.from(x.dataSync());
   x.dispose();
   return values;
@@ -365,7 +385,9 @@ function finite(
         spacing: "leading",
         steps: 20,
       });
-      await within(`${JSON.stringify(setting)} in all timesteps`, () => images(setting, all));
+      await within(`${JSON.stringify(setting)} in all timesteps`, async () => {
+        await images(setting, all);
+      });
     }
   });
 }

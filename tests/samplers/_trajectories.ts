@@ -7,12 +7,14 @@
 import { assert, assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import { fromEps, fromV, fromX0, type Images, type Level, type Sampler } from "../../plugin.ts";
-import type { NoiseProcess, Prediction } from "../../plugin.ts";
+import type { NoiseProcess, Options, Prediction } from "../../plugin.ts";
+import { checkPlugin } from "../../plugins/load.ts";
 import { run } from "../../pipeline/run.ts";
 import { alphasCumprod, linear, rescaleZeroSnr, scaledLinear } from "../../schedules/mod.ts";
 import { readFixture } from "../_safetensors.ts";
 import diffusers from "../fixtures/samplers-diffusers/cases.json" with { type: "json" };
 import kDiffusion from "../fixtures/samplers-kdiffusion/cases.json" with { type: "json" };
+import more from "../fixtures/samplers-more/cases.json" with { type: "json" };
 import { choose, cleanOf, distance, givenNoise } from "../pipeline/_closed_form.ts";
 
 /** Values of a sampler's options. */
@@ -73,90 +75,140 @@ async function assertRun(
   }
 }
 
-/** The name of a run of k-diffusion. */
-export type KDiffusionCase = keyof typeof kDiffusion.cases;
+/** Runs that a sampler repeats: their names, and the options that it does so with. */
+export interface Trajectories {
+  readonly diffusers?: Readonly<Record<string, Given>>;
+  readonly kDiffusion?: Readonly<Record<string, Given>>;
+  /** Of each state, as a share of its largest value; 1e-5 where absent. */
+  readonly tolerance?: Readonly<Record<string, number>>;
+}
 
-/** Repeats a run of k-diffusion: variance-exploding, the model known at every sigma. */
-export async function assertKDiffusion(
-  name: KDiffusionCase,
-  sampler: Sampler,
-  given: Given = {},
-): Promise<void> {
-  const expected = readFixture("samplers-kdiffusion/expected.safetensors");
-  const mixture = mixtureOf(kDiffusion.gmm);
-  const sigmas = [...expected(`sigmas.${kDiffusion.cases[name].sigmas}`).data];
-  await assertRun(sampler, given, {
+/** Registers as tests that a sampler repeats these runs. */
+export function testTrajectories<O extends Options, H>(
+  sampler: Sampler<O, H>,
+  { diffusers = {}, kDiffusion = {}, tolerance = {} }: Trajectories,
+): void {
+  const plugin = checkPlugin("sampler", sampler.name, sampler);
+  const kinds = [["diffusers", diffusers, ofDiffusers], [
+    "k-diffusion",
+    kDiffusion,
+    ofKDiffusion,
+  ]] as const;
+  for (const [library, cases, recordingsOf] of kinds) {
+    for (const [name, given] of Object.entries(cases)) {
+      Deno.test(`${sampler.name}() makes the steps of ${library}: ${name}`, async () => {
+        for (const recording of recordingsOf(name)) {
+          await assertRun(plugin, given, recording, tolerance[name] ?? 1e-5);
+        }
+      });
+    }
+  }
+}
+
+/** A run of k-diffusion or of score-SDE: variance-exploding, the model known at every sigma. */
+function ofKDiffusion(name: string): Recording[] {
+  const own = name in more.k_diffusion;
+  const expected = readFixture(`samplers-${own ? "more" : "kdiffusion"}/expected.safetensors`);
+  const cases: Readonly<Record<string, { readonly sigmas?: string; readonly kwargs: object }>> = own
+    ? more.k_diffusion
+    : kDiffusion.cases;
+  const sigmas = [...expected(`sigmas.${cases[name]?.sigmas}`).data];
+  return [{
     path: sigmas.map((sigma) => ({ t: sigma, alpha: 1, sigma })),
-    predict: (x, at) => {
-      const clean = cleanOf(mixture, { x: x.dataSync(), size: 2, at });
-      return fromX0(x, at, tf.tensor4d(Float32Array.from(clean), [...SHAPE]));
-    },
-    states: parts(expected(`${name}.traj`).data),
+    predict: denoise,
+    states: parts(expected(`${own ? "k." : ""}${name}.traj`).data),
     noise: parts(expected("noise").data),
-  }, 1e-5);
+  }];
 }
 
-/** The name of a run of diffusers. */
-export type DiffusersCase = keyof typeof diffusers.cases;
-
-/** What the fixture's configurations hold. */
-interface Config {
-  readonly beta_start: number;
-  readonly beta_end: number;
-  readonly beta_schedule: string;
-  readonly clip_sample?: boolean;
-  readonly set_alpha_to_one?: boolean;
-  readonly rescale_betas_zero_snr?: boolean;
-  readonly skip_prk_steps?: boolean;
+/** The model of variance-exploding runs. */
+export function denoise(x: Images, at: Level): Prediction {
+  const clean = cleanOf(mixtureOf(kDiffusion.gmm), { x: x.dataSync(), size: 2, at });
+  return fromX0(x, at, tf.tensor4d(Float32Array.from(clean), x.shape));
 }
 
-/** Repeats a run of diffusers: its timesteps, its sigmas, and its model, which goes by t alone. */
-export async function assertDiffusers(
-  name: DiffusersCase,
-  sampler: Sampler,
-  given: Given = {},
-  tolerance = 1e-5,
-): Promise<void> {
-  const expected = readFixture("samplers-diffusers/expected.safetensors");
-  const { scheduler, config: anyConfig, prediction, learned_range_channels: learned } =
-    diffusers.cases[name];
-  const config: Config = anyConfig;
+/** A recorded run of diffusers. */
+interface Case {
+  readonly scheduler: string;
+  readonly steps: number;
+  readonly config: {
+    readonly beta_start: number;
+    readonly beta_end: number;
+    readonly beta_schedule: string;
+    readonly clip_sample?: boolean;
+    readonly set_alpha_to_one?: boolean;
+    readonly rescale_betas_zero_snr?: boolean;
+    readonly skip_prk_steps?: boolean;
+  };
+  readonly prediction: string;
+  readonly learned_range_channels: readonly number[] | null;
+}
+
+/**
+ * A run of diffusers: its timesteps, its sigmas, and its model, which goes by t alone. It comes in
+ * single steps where a step of theirs does not end where the next begins: DDIM goes down by
+ * `1000 / steps`, whatever the spacing.
+ */
+function ofDiffusers(name: string): Recording[] {
+  const folder = name in diffusers.cases ? "samplers-diffusers" : "samplers-more";
+  const cases: Readonly<Record<string, Case>> = { ...diffusers.cases, ...more.cases };
+  const known = cases[name];
+  if (known === undefined) throw new RangeError(`There is no run "${name}"`);
+  const expected = readFixture(`${folder}/expected.safetensors`);
+  const table = tableOf(known);
+  const all = parts(expected(`${name}.traj`).data);
+  const steps = stepsOf(known, [...expected(`${name}.timesteps`).data]);
+  const states = [0, ...steps.map(({ state }) => state)].map((i) => all[i] ?? new Float64Array());
+  const times = steps.map(({ time }) => time);
+  const noise = parts(expected("noise").data);
+  const common = { process: table, predict: modelOf(known, table) };
+  const sigmas = /^(DD|PNDM|LCM|TCD)/.test(known.scheduler)
+    ? undefined
+    : [...expected(`${name}.sigmas`).data];
+  const path = levelsOf(known, times, sigmas, table);
+  const stride = Math.floor(1000 / known.steps);
+  if (
+    known.scheduler !== "DDIMScheduler" ||
+    times.every((t, i) => t - stride === times[i + 1] || i === times.length - 1)
+  ) {
+    return [{ ...common, path, states, noise }];
+  }
+  return times.map((t, i) => {
+    const to = t < stride ? path.at(-1) ?? table.atTime(0) : table.atTime(t - stride);
+    const pair = [table.atTime(t), to];
+    return { ...common, path: pair, states: states.slice(i, i + 2), noise: noise.slice(i) };
+  });
+}
+
+/** The model of diffusers' runs, whatever the levels are. */
+function modelOf(
+  { prediction, learned_range_channels: learned, config }: Case,
+  { atTime }: NoiseProcess,
+): Recording["predict"] {
   const mixture = mixtureOf(diffusers.gmm);
-  const table = tableOf(config);
-  const states = parts(expected(`${name}.traj`).data);
-  const times = [...expected(`${name}.timesteps`).data];
-  const kept = stepsOf(scheduler, config, times);
-  const predict = (x: Images, at: Level): Prediction => {
+  return (x, at) => {
     const length = Math.hypot(at.alpha, at.sigma); // their models see the variance-preserving x
-    const level = table.atTime(at.t);
-    const noisy = Array.from(x.dataSync(), (value) => Math.fround(value / length));
+    const seen = tf.div(x, length) as Images;
+    const own = { ...at, alpha: at.alpha / length, sigma: at.sigma / length };
+    const level = atTime(at.t);
+    const noisy = seen.dataSync();
     const answer = cleanOf(mixture, { x: noisy, size: 2, at: level }).map((clean, i) => {
       const eps = ((noisy[i] ?? NaN) - level.alpha * clean) / level.sigma;
+      if (prediction === "sample") return clean;
       return prediction === "epsilon" ? eps : level.alpha * eps - level.sigma * clean;
     });
     const raw = tf.tensor4d(Float32Array.from(answer), [...SHAPE]);
-    const mix = learned && tf.mul(tf.add(tf.tensor(learned, [1, 1, 1, 2]), 1), 0.5);
-    const rest = mix === null ? {} : { mix: tf.mul(tf.onesLike(raw), mix) as Images };
-    const own = { ...at, alpha: at.alpha / length, sigma: at.sigma / length };
-    const seen = tf.div(x, length) as Images;
-    const guess = prediction === "epsilon"
-      ? fromEps(seen, own, raw, rest)
-      : fromV(seen, own, raw, rest);
-    if (config.clip_sample !== true) return guess;
-    const clipped = tf.clipByValue(guess.x0, -1, 1);
-    return { ...guess, x0: clipped };
+    const mix = learned?.map((value) => (value + 1) / 2);
+    const rest = mix && { mix: tf.mul(tf.onesLike(raw), tf.tensor(mix)) as Images };
+    const read = { sample: fromX0, epsilon: fromEps }[prediction] ?? fromV;
+    const guess = read(seen, own, raw, rest);
+    return config.clip_sample ? { ...guess, x0: tf.clipByValue(guess.x0, -1, 1) } : guess;
   };
-  await assertRun(sampler, given, {
-    path: levelsOf(name, expected, kept.map(({ time }) => time), table),
-    process: table,
-    predict,
-    states: [0, ...kept.map(({ state }) => state)].map((i) => states[i] ?? new Float64Array()),
-    noise: parts(expected("noise").data),
-  }, tolerance);
 }
 
 /** The timesteps of a run with the levels between them; sigma / alpha is linear in t, as theirs is. */
-function tableOf({ beta_start, beta_end, beta_schedule, rescale_betas_zero_snr }: Config) {
+function tableOf({ config }: Case): NoiseProcess {
+  const { beta_start, beta_end, beta_schedule, rescale_betas_zero_snr } = config;
   const betas = (beta_schedule === "linear" ? linear : scaledLinear)(1000, beta_start, beta_end);
   const signals = alphasCumprod(rescale_betas_zero_snr ? rescaleZeroSnr(betas) : betas);
   const ratioOf = (t: number) => Math.sqrt((1 - (signals[t] ?? NaN)) / (signals[t] ?? NaN));
@@ -189,38 +241,38 @@ const atRatio = (t: number, ratio: number): Level => ({
  * Kutta, and the first step of PLMS is made twice.
  */
 function stepsOf(
-  scheduler: string,
-  { skip_prk_steps }: Config,
+  { scheduler, config }: Case,
   times: readonly number[],
 ): { readonly time: number; readonly state: number }[] {
-  const calls = times.length;
-  const starts = scheduler === "HeunDiscreteScheduler"
-    ? times.map((_, call) => call).filter((call) => call % 2 === 0)
+  const calls = times.map((_, call) => call);
+  const starts = /^(Heun|KDPM2)/.test(scheduler)
+    ? calls.filter((call) => call % 2 === 0)
     : scheduler !== "PNDMScheduler"
-    ? times.map((_, call) => call)
-    : skip_prk_steps
-    ? times.map((_, call) => call).filter((call) => call !== 1)
-    : [0, 4, 8, ...times.map((_, call) => call).slice(12)];
-  return starts.map((call, i) => ({ time: times[call] ?? NaN, state: starts[i + 1] ?? calls }));
+    ? calls
+    : config.skip_prk_steps
+    ? calls.filter((call) => call !== 1)
+    : [0, 4, 8, ...calls.slice(12)];
+  return starts.map((call, i) => ({
+    time: times[call] ?? NaN,
+    state: starts[i + 1] ?? calls.length,
+  }));
 }
 
 /** The levels of a run: from its sigmas, where it has some, of the kind that its solver works with. */
 function levelsOf(
-  name: DiffusersCase,
-  expected: ReturnType<typeof readFixture>,
+  { scheduler, config }: Case,
   times: readonly number[],
+  sigmas: readonly number[] | undefined,
   { atTime }: NoiseProcess,
 ): Level[] {
-  const { scheduler, config } = diffusers.cases[name];
-  const exploding = /^(Euler|Heun|LMS|KDPM2)/.test(scheduler);
-  if (!exploding && /^(DDPM|DDIM|PNDM|LCM|TCD)/.test(scheduler)) {
-    const { set_alpha_to_one }: Config = config;
+  if (sigmas === undefined) {
     const clean = { t: -1, alpha: 1, sigma: 0 };
-    return [...times.map((t) => atTime(t)), set_alpha_to_one === false ? atTime(0) : clean];
+    const last = config.set_alpha_to_one === false || scheduler === "TCDScheduler";
+    return [...times.map((t) => atTime(t)), last ? atTime(0) : clean];
   }
-  const sigmas = [...expected(`${name}.sigmas`).data];
-  const levels = scheduler.startsWith("Heun") ? [...new Set(sigmas)] : sigmas;
-  return levels.map((sigma, i) => {
+  const exploding = /^(Euler|Heun|LMS|KDPM2)/.test(scheduler);
+  const own = /^(Heun|KDPM2)/.test(scheduler) ? [...new Set(sigmas)] : sigmas; // theirs repeat
+  return own.map((sigma, i) => {
     const t = times[i] ?? -1;
     return exploding ? { t, alpha: 1, sigma } : atRatio(t, sigma);
   });

@@ -8,8 +8,22 @@ import { alone, choose, closedForm, distance, drawn } from "../pipeline/_closed_
 import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
 import { affine, chainMoments, cleanLine, gaussian, type Normal, stepsOf } from "./_moments.ts";
 import { assertSameRun, casesOf } from "./_openai.ts";
+import { testTrajectories } from "./_trajectories.ts";
 
-testSampler(ddpm, { settings: [{ variance: "small" }, { variance: "large" }] });
+// Its larger variance, and with it a learned one, is another one at another scale.
+testSampler(ddpm, {
+  scaleFree: false,
+  settings: [{ variance: "small" }, { variance: "large" }],
+});
+
+testTrajectories(ddpm, {
+  diffusers: {
+    ddpm_fixed_small_clip: {},
+    ddpm_fixed_large_noclip: { variance: "large" },
+    ddpm_learned_range_noclip: {},
+    ddpm_trailing_v: {},
+  },
+});
 
 for (const name of casesOf("p")) {
   Deno.test(`ddpm() makes the steps of guided-diffusion: ${name}`, async () => {
