@@ -71,6 +71,9 @@ export function routeOf(process: Process, text: string, steps: number): Route {
   const rule = findRule(name);
   const options = checkOptions("spacing", rule.name, { ...rule.options, ...ends }, given);
   const levels = rule.place(process, steps, options);
+  if (levels.length === 0) {
+    throw new RangeError(`Cannot make ${steps} steps: it must be a whole number from 1 on`);
+  }
   return { ...finish(process, levels, options), spacing: formatSpec(rule.name, options) };
 }
 
