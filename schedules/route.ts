@@ -70,10 +70,10 @@ export function routeOf(process: Process, text: string, steps: number): Route {
   const { name, options: given } = parseSpec(text);
   const rule = findRule(name);
   const options = checkOptions("spacing", rule.name, { ...rule.options, ...ends }, given);
-  const levels = rule.place(process, steps, options);
-  if (levels.length === 0) {
+  if (!Number.isInteger(steps) || steps < 1) {
     throw new RangeError(`Cannot make ${steps} steps: it must be a whole number from 1 on`);
   }
+  const levels = rule.place(process, steps, options);
   return { ...finish(process, levels, options), spacing: formatSpec(rule.name, options) };
 }
 
