@@ -6,10 +6,10 @@
  */
 import { guidances as builtinGuidances } from "../guidance/mod.ts";
 import type { Guidance, Level, Sampler } from "../plugin.ts";
-import { choosePlugin, type Chosen } from "../plugins/load.ts";
+import { choosePlugin, type Chosen, resolveSpec } from "../plugins/load.ts";
 import { alternatives, type Kind } from "../plugins/options.ts";
-import { formatSpec, parseSpec } from "../plugins/spec.ts";
-import { samplers as builtinSamplers } from "../samplers/mod.ts";
+import { formatSpec } from "../plugins/spec.ts";
+import { aliases, samplers as builtinSamplers } from "../samplers/mod.ts";
 import { pathOf, type SchedulerConfig, type Spacing, SPACINGS } from "../schedules/mod.ts";
 import type { Model } from "./model.ts";
 import { timelineOf } from "./run.ts";
@@ -52,7 +52,7 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   if (wishes.guidance === undefined) refuseCode("guidance", recommended.guidance ?? []);
   const ownSampler = ancestral ? formatSpec("ddpm", ownVariance(scheduler)) : "ddim";
   const name = wishes.sampler ?? recommended.sampler ?? ownSampler;
-  const sampler = await choosePlugin("sampler", name, builtinSamplers);
+  const sampler = await choosePlugin("sampler", name, builtinSamplers, { aliases });
   const asked = wishes.guidance ?? recommended.guidance ?? [];
   if (asked.includes("none") && asked.length > 1) {
     throw new RangeError('Cannot use guidance "none" together with others: leave one of them out');
@@ -77,7 +77,7 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
 /** Whether a text asks for a plugin that does not come with the project, hence for a file's code. */
 export function namesCode(kind: Kind, text: string): boolean {
   const builtins = kind === "sampler" ? builtinSamplers : builtinGuidances;
-  return !Object.hasOwn(builtins, parseSpec(text).name);
+  return !Object.hasOwn(builtins, resolveSpec(text, builtins, { aliases }).name);
 }
 
 /** Code is run where a person names it, never because a model does. */
