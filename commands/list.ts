@@ -32,25 +32,26 @@ const sections: Readonly<Record<string, () => Promise<readonly Item[]>>> = {
   schedules: async () =>
     Object.keys((await import("../schedules/mod.ts")).BETA_SCHEDULES)
       .map((name) => ({ name, summary: schedules[name] ?? "" })),
-  spacings: async () =>
-    (await import("../schedules/mod.ts")).SPACINGS
-      .map((name) => ({ name, summary: spacings[name] ?? "" })),
+  spacings: async () => {
+    const { ends, PATH_RULES } = await import("../schedules/mod.ts");
+    return Object.entries(PATH_RULES).map(([name, { place: _, options, ...about }]) => ({
+      ...about,
+      name,
+      options: { ...options, ...ends },
+    }));
+  },
   engines: presentEngines,
   models,
 };
 
 const schedules: Readonly<Record<string, string>> = {
+  exp: "alpha-bar falls exponentially: all betas alike",
+  laplace: "logSNR with a Laplace distribution: most timesteps at medium noise",
   linear: "betas in equal steps from 1e-4 to 0.02 (DDPM)",
   linear_openai: "linear, scaled to the number of timesteps (Improved DDPM)",
   scaled_linear: "square roots of betas in equal steps (latent diffusion)",
   squaredcos_cap_v2: "squared cosine, the cosine schedule of Improved DDPM",
   sigmoid: "betas along a sigmoid (GeoDiff)",
-};
-
-const spacings: Readonly<Record<string, string>> = {
-  leading: "0, s, 2s, ...: never the noisiest timestep",
-  linspace: "from the first timestep to the last, both included",
-  trailing: "from the noisiest timestep down: right for few steps",
 };
 
 const engines: Readonly<Record<string, string>> = {

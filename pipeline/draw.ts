@@ -3,8 +3,9 @@
  *
  * @module
  */
+import * as tf from "tfjs";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
-import { imageNoise, imageSeeds } from "../noise/mod.ts";
+import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
 import type { Images } from "../plugin.ts";
 import { type Denoiser, guidedPredict } from "./denoiser.ts";
 import { edgeOf } from "./model.ts";
@@ -44,6 +45,11 @@ export async function bitmapsOf(x: Images): Promise<Bitmap[]> {
   return toBitmaps(await x.data() as Float32Array, x.shape);
 }
 
+/** The images that a run starts with: noise alone. */
+function startImages(noise: ImageNoise, deviation: number): Images {
+  return tf.tidy(() => tf.mul(tf.tensor4d(noise.draw(), [...noise.shape]), deviation));
+}
+
 /**
  * Draws a part of a run. An image depends on its own seed and label only, not on its batch.
  *
@@ -59,23 +65,27 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
     const start = first + number * batchSize;
     const count = Math.min(batchSize, end - start);
     const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => start + i) };
+    const noise = imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
+      edge,
+      edge,
+      channels,
+    ]);
+    const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
     const x = await run({
       sampler: plan.sampler,
       path: plan.levels,
+      process: plan.process,
+      start: initial,
       predict: guidedPredict(
         denoiser,
         conditionsOf(model, settings, batch.indices),
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
       ),
-      noise: imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
-        edge,
-        edge,
-        channels,
-      ]),
+      noise,
       signal,
       onStep: (progress) => onStep?.(progress, batch),
-    });
+    }).finally(() => initial?.dispose());
     const bitmaps = await bitmapsOf(x);
     x.dispose();
     yield { ...batch, bitmaps };

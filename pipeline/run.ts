@@ -95,7 +95,7 @@ export async function run(input: Run): Promise<Images> {
           index,
           process,
           noise: draw,
-          predict: async (x, at) => last = await predict(x, at, index / steps),
+          predict: async (x, at) => last = await predict(x, at, index / steps, to),
         }, history);
         await checkStep(next, x, name, index + 1);
         await onStep?.({ step: index + 1, steps, level: to, x: next.x, x0: last?.x0 });

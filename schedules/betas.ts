@@ -5,6 +5,8 @@
  */
 import { choiceOf, flagOf, numberOf, type SchedulerConfig, withDefaults } from "./_config.ts";
 import { cosine } from "./cosine.ts";
+import { exponential } from "./exponential.ts";
+import { laplace } from "./laplace.ts";
 import { linear, linearOpenai } from "./linear.ts";
 import { scaledLinear } from "./scaled_linear.ts";
 import { sigmoid } from "./sigmoid.ts";
@@ -12,10 +14,12 @@ import { rescaleZeroSnr } from "./zero_snr.ts";
 
 /**
  * The schedules by the names that `beta_schedule` has for them. Each takes the number of training
- * timesteps and the range of the betas; `linear_openai` is ours, for OpenAI's models, and has its
- * own range, as has `squaredcos_cap_v2`.
+ * timesteps and the range of the betas; `linear_openai` and `laplace` are ours. Those that follow an
+ * alpha-bar (`exp`, `laplace`, `squaredcos_cap_v2`) and `linear_openai` have their own range.
  */
 export const BETA_SCHEDULES = {
+  exp: exponential,
+  laplace,
   linear,
   linear_openai: linearOpenai,
   scaled_linear: scaledLinear,

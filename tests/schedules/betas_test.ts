@@ -101,7 +101,7 @@ Deno.test("betasOf() prefers trained betas, and takes null for none", () => {
 
 Deno.test("betasOf() rejects a configuration that it cannot follow", () => {
   const cases: [Record<string, unknown>, typeof TypeError | typeof RangeError, string][] = [
-    [{ beta_schedule: "exp" }, TypeError, 'beta_schedule="exp": it must be one of linear, '],
+    [{ beta_schedule: "log" }, TypeError, 'beta_schedule="log": it must be one of exp, '],
     [{ beta_schedule: "toString" }, TypeError, 'beta_schedule="toString"'],
     [{ beta_schedule: null }, TypeError, "beta_schedule=null"],
     [{ beta_start: "0.1" }, TypeError, 'beta_start="0.1": it must be a number'],
