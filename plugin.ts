@@ -87,7 +87,7 @@ export interface Plugin<O extends Options> {
 export interface Sampler<O extends Options = Options, H = unknown> extends Plugin<O> {
   /** Its order of convergence with its default options; absent where it draws noise. */
   readonly order?: number;
-  /** Calls of the network in a step, at most; Infinity where an error decides; 1 where absent. */
+  /** Calls of the network in a step once it has begun; Infinity where an error decides; else 1. */
   readonly calls?: number;
   /** True where it can step to a noisier level; the host refuses such paths for others. */
   readonly climbs?: boolean;

@@ -3,6 +3,7 @@ import type { Presence } from "../engines/mod.ts";
 import type { Options, Sampler } from "../plugin.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { alternatives, describeOption, interval } from "../plugins/options.ts";
+import { parseSpec } from "../plugins/spec.ts";
 import { command, UsageError } from "./_command.ts";
 import { type Row, table } from "./_help.ts";
 
@@ -14,6 +15,8 @@ type About =
 interface Item extends Partial<About> {
   readonly name: string;
   readonly summary: string;
+  /** Other names, and what they stand for where that is more than the name. */
+  readonly aliases?: readonly string[];
   /** Of what may be missing on a machine. */
   readonly presence?: Presence;
   readonly [more: string]: unknown;
@@ -21,7 +24,10 @@ interface Item extends Partial<About> {
 
 /** What can be listed, each with the way to find it. */
 const sections: Readonly<Record<string, () => Promise<readonly Item[]>>> = {
-  samplers: async () => plugins((await import("../samplers/mod.ts")).samplers),
+  samplers: async () => {
+    const { aliases, samplers } = await import("../samplers/mod.ts");
+    return await plugins(samplers, {}, aliases);
+  },
   guidances: async () => plugins((await import("../guidance/mod.ts")).guidances, interval),
   schedules: async () =>
     Object.keys((await import("../schedules/mod.ts")).BETA_SCHEDULES)
@@ -113,14 +119,20 @@ function find(what: string): string {
   );
 }
 
-function rows({ name, summary, paper, options = {}, order, calls = 1, presence }: Item): Row[] {
-  const facts = [order && `order ${order}`, calls > 1 && `${calls} calls a step`, paper];
+function rows(item: Item): Row[] {
+  const { name, summary, paper, options = {}, order, calls = 1, aliases = [], presence } = item;
+  const facts = [
+    order && `order ${order}`,
+    calls > 1 && (calls === Infinity ? "calls as needed" : `${calls} calls a step`),
+    paper,
+  ];
   const known = facts.filter(Boolean).join("; ");
   const about = known ? `${summary} (${known})` : summary;
   const more = Object.entries(options).map(([key, option]): Row => {
     const { name, help } = describeOption(key, option);
     return [`  ${name}`, help];
   });
+  if (aliases.length > 0) more.push(["  also", aliases.join(", ")]);
   if (presence !== undefined) {
     const { present, description, reason, providers } = presence;
     more.push([present ? "  here" : "  not here", description ?? reason ?? ""]);
@@ -131,7 +143,11 @@ function rows({ name, summary, paper, options = {}, order, calls = 1, presence }
 
 type Loaders = Readonly<Record<string, () => Promise<{ readonly default: About }>>>;
 
-async function plugins(loaders: Loaders, host: Options = {}): Promise<Item[]> {
+async function plugins(
+  loaders: Loaders,
+  host: Options = {},
+  aliases: Readonly<Record<string, string>> = {},
+): Promise<Item[]> {
   const modules = Object.entries(loaders).map(async ([name, load]) => {
     const { summary, paper, order, calls, options } = (await load()).default;
     return {
@@ -141,6 +157,8 @@ async function plugins(loaders: Loaders, host: Options = {}): Promise<Item[]> {
       ...(order !== undefined && { order }),
       ...(calls !== undefined && { calls }),
       options: { ...options, ...host },
+      aliases: Object.entries(aliases).filter(([, spec]) => parseSpec(spec).name === name)
+        .map(([alias, spec]) => spec === name ? alias : `${alias} (${spec})`),
     };
   });
   return await Promise.all(modules);

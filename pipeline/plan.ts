@@ -6,10 +6,10 @@
  */
 import { guidances as builtinGuidances } from "../guidance/mod.ts";
 import type { Guidance, Level, Sampler } from "../plugin.ts";
-import { choosePlugin, type Chosen } from "../plugins/load.ts";
+import { choosePlugin, type Chosen, resolveSpec } from "../plugins/load.ts";
 import type { Kind } from "../plugins/options.ts";
-import { formatSpec, parseSpec } from "../plugins/spec.ts";
-import { samplers as builtinSamplers } from "../samplers/mod.ts";
+import { formatSpec } from "../plugins/spec.ts";
+import { aliases, samplers as builtinSamplers } from "../samplers/mod.ts";
 import {
   type Process,
   processOf,
@@ -69,7 +69,7 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   if (wishes.sampler === undefined) refuseCode("sampler", [recommended.sampler ?? "ddim"]);
   if (wishes.guidance === undefined) refuseCode("guidance", recommended.guidance ?? []);
   const name = wishes.sampler ?? recommended.sampler ?? samplerOf(scheduler);
-  const sampler = await choosePlugin("sampler", name, builtinSamplers);
+  const sampler = await choosePlugin("sampler", name, builtinSamplers, { aliases });
   const asked = wishes.guidance ?? recommended.guidance ?? [];
   if (asked.includes("none") && asked.length > 1) {
     throw new RangeError('Cannot use guidance "none" together with others: leave one of them out');
@@ -122,7 +122,7 @@ function chooseRoute({ scheduler, recommended }: Sampled, process: Process, wish
 /** Whether a text asks for a plugin that does not come with the project, hence for a file's code. */
 export function namesCode(kind: Kind, text: string): boolean {
   const builtins = kind === "sampler" ? builtinSamplers : builtinGuidances;
-  return !Object.hasOwn(builtins, parseSpec(text).name);
+  return !Object.hasOwn(builtins, resolveSpec(text, builtins, { aliases }).name);
 }
 
 /** Code is run where a person names it, never because a model does. */

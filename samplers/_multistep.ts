@@ -91,9 +91,9 @@ export interface Form
 }
 
 /**
- * A step of DPM-Solver(++) by one to three answers (DPM-Solver++, appendix B; k-diffusion's form of
- * eta). Where lambda is infinite, at alpha = 0 or sigma = 0, it is of order 1 and goes by x0; of order
- * 1 it is, too, where nothing is left to do.
+ * A step of DPM-Solver(++) by one to three answers, eta as in k-diffusion. Where lambda is infinite,
+ * at alpha = 0 or sigma = 0, it is of order 1 and goes by x0; of order 1 it is, too, where it has
+ * nothing to do.
  */
 export async function multistep(
   { x, from, to, predict, noise }: Step<Options>,

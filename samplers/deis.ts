@@ -16,7 +16,7 @@ const options = {
 const deis: Sampler<typeof options, readonly Answer[]> = {
   name: "deis",
   summary: "exponential integrator with a polynomial through the last noises",
-  paper: "https://arxiv.org/abs/2204.13902", // equations 14 and 15, log-rho form
+  paper: "https://arxiv.org/abs/2204.13902", // equations 14 and 15, in log(sigma / alpha)
   order: 2,
   options,
   async step({ x, from, to, path, index, predict, options }, history) {

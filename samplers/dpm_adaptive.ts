@@ -1,5 +1,5 @@
 import { abs, div, max, maximum, mean, mul, pow, sqrt, sub } from "tfjs";
-import { combine, type Images, type Sampler, type Values } from "../plugin.ts";
+import { combine, type Images, type Level, type Sampler, type Values } from "../plugin.ts";
 import { zphi } from "./_phi.ts";
 
 const options = {
@@ -72,12 +72,13 @@ function controller({ order, pcoeff, icoeff, dcoeff, accept_safety }: Values<typ
 const dpmAdaptive: Sampler<typeof options> = {
   name: "dpm_adaptive",
   summary: "DPM-Solver with error control: as many stages as the images need",
-  paper: "https://arxiv.org/abs/2206.00927", // section 3.4 and appendix C, control as in k-diffusion
+  paper: "https://arxiv.org/abs/2206.00927", // section 3.4, with the control of k-diffusion
   calls: Infinity,
   options,
   timeline(path) {
-    const noisy = path.filter(({ alpha, sigma }) => alpha > 0 && sigma > 0);
-    return path.filter((level) => !noisy.slice(1, -1).includes(level));
+    const within = ({ alpha, sigma }: Level) => alpha > 0 && sigma > 0;
+    const [first, last] = [path.findIndex(within), path.findLastIndex(within)];
+    return path.filter((_, i) => i <= first || i >= last);
   },
   async step({ x: start, from, to, process, predict, options }) {
     if (from.alpha === 0 || to.sigma === 0) {

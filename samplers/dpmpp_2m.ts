@@ -7,7 +7,7 @@ const options = multistepOptions;
 const dpmpp2m: Sampler<typeof options, readonly Answer[]> = {
   name: "dpmpp_2m",
   summary: "DPM-Solver++ multistep: second order at one call a step",
-  paper: "https://arxiv.org/abs/2211.01095", // Algorithm 2 and appendix B
+  paper: "https://arxiv.org/abs/2211.01095", // Algorithm 2
   order: 2,
   options,
   step(input, history) {

@@ -8,7 +8,7 @@ const options = { ...ancestralOptions, ...multistepOptions } as const;
 const dpmpp2mSde: Sampler<typeof options, readonly Answer[]> = {
   name: "dpmpp_2m_sde",
   summary: "DPM-Solver++ multistep with the noise of the diffusion",
-  paper: "https://arxiv.org/abs/2211.01095", // section 5 and appendix B
+  paper: "https://arxiv.org/abs/2211.01095", // SDE-DPM-Solver++(2M)
   options,
   step(input, history) {
     return multistep(input, history, { ...input.options, order: orderAt(input) });

@@ -12,7 +12,7 @@ const options = {
 const dpmpp3mSde: Sampler<typeof options, readonly Answer[]> = {
   name: "dpmpp_3m_sde",
   summary: "DPM-Solver++ multistep of three answers with the noise of the diffusion",
-  paper: "https://arxiv.org/abs/2211.01095", // appendix B, with k-diffusion's weights for its noise
+  paper: "https://arxiv.org/abs/2211.01095", // SDE-DPM-Solver++, in k-diffusion with three answers
   options,
   step(input, history) {
     const fixed = { algorithm: "dpmsolver++", solver: "heun", euler_at_final: false } as const;

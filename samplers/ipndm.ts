@@ -9,7 +9,7 @@ const options = {
 const ipndm: Sampler<typeof options, readonly Images[]> = {
   name: "ipndm",
   summary: "linear multistep on the noise that begins with lower orders",
-  paper: "https://arxiv.org/abs/2204.13902", // DEIS, equation 25 and appendix C: iPNDM
+  paper: "https://arxiv.org/abs/2204.13902", // iPNDM, which DEIS compares itself with
   order: 2,
   options,
   async step({ x, from, to, predict, options: { order } }, history = []) {

@@ -16,7 +16,7 @@ const options = {
 const langevin: Sampler<typeof options> = {
   name: "langevin",
   summary: "annealed Langevin dynamics of score networks (NCSN)",
-  paper: "https://arxiv.org/abs/1907.05600", // Algorithm 1; denoise: 2006.09011, section 4
+  paper: "https://arxiv.org/abs/1907.05600", // Algorithm 1; its last step is of arXiv 2006.09011
   calls: 5,
   options,
   async step({ x: start, from, to, predict, noise, options: { steps, step_size, denoise } }) {

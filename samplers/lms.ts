@@ -16,7 +16,7 @@ const lms: Sampler<typeof options, readonly Slope[]> = {
   name: "lms",
   summary: "linear multistep on the flow of EDM, one call a step",
   paper: "https://arxiv.org/abs/2206.00364", // the flow, equation 1; the method is Adams-Bashforth
-  order: 4,
+  order: 2,
   options,
   async step({ x, from, to, predict, options: { order } }, history = []) {
     const { x0, eps } = await predict(x, from);

@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { aliases } from "./aliases.ts";
+
 export const samplers = {
   ddpm: () => import("./ddpm.ts"),
   ddim: () => import("./ddim.ts"),

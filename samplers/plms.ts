@@ -7,7 +7,7 @@ const options = {} as const;
 const plms: Sampler<typeof options, readonly Images[]> = {
   name: "plms",
   summary: "linear multistep on the noise, begun with one Heun step",
-  paper: "https://arxiv.org/abs/2202.09778", // Algorithm 2 without its Runge-Kutta steps
+  paper: "https://arxiv.org/abs/2202.09778", // Algorithm 2, begun in another way
   order: 2,
   options,
   async step({ x, from, to, predict }, history) {

@@ -11,9 +11,8 @@ const options = {} as const;
 const pndm: Sampler<typeof options, readonly Images[]> = {
   name: "pndm",
   summary: "pseudo-numerical: three Runge-Kutta steps, then linear multistep",
-  paper: "https://arxiv.org/abs/2202.09778", // Algorithm 2, equations 11 to 13
+  paper: "https://arxiv.org/abs/2202.09778", // Algorithm 2
   order: 2,
-  calls: 4,
   options,
   async step(input, history = []) {
     const { x, from, to, path, process, predict } = input;

@@ -16,7 +16,7 @@ const still = { s_churn: 0, s_tmin: 0, s_tmax: 0, s_noise: 1 };
 const restart: Sampler<typeof options> = {
   name: "restart",
   summary: "Heun steps that add much noise and go down again near the end",
-  paper: "https://arxiv.org/abs/2306.14878", // Algorithm 1
+  paper: "https://arxiv.org/abs/2306.14878", // section 3
   calls: 2,
   climbs: true,
   options,

@@ -14,7 +14,7 @@ const options = {
 const tcd: Sampler<typeof options> = {
   name: "tcd",
   summary: "trajectory consistency: steps too far down and noise again",
-  paper: "https://arxiv.org/abs/2402.19159", // Algorithm 4, equation 31
+  paper: "https://arxiv.org/abs/2402.19159", // strategic stochastic sampling
   options,
   async step({ x, from, to, path, index, process, predict, noise, options: { eta } }) {
     const { x0, eps } = await predict(x, from);

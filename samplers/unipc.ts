@@ -36,7 +36,7 @@ interface Kept {
   readonly order: number;
 }
 
-/** Goes by a polynomial through answers, the newest of the past first (equations 3, 5 and 8). */
+/** Goes by a polynomial through answers, the newest of the past first (Algorithms 1 and 2). */
 function move(
   { from, x }: Pick<Kept, "from" | "x">,
   to: Level,
@@ -58,7 +58,7 @@ function move(
 const unipc: Sampler<typeof options, Kept> = {
   name: "unipc",
   summary: "predictor and corrector of up to order 3 at one call a step",
-  paper: "https://arxiv.org/abs/2302.04867", // Algorithms 5 and 6
+  paper: "https://arxiv.org/abs/2302.04867", // Algorithms 1 and 2
   order: 2,
   options,
   async step({ x: predicted, from, to, path, index, predict, options }, last) {
@@ -66,7 +66,8 @@ const unipc: Sampler<typeof options, Kept> = {
     // At infinite lambda only the form of x0 is finite.
     const infinite = from.alpha === 0 || to.sigma === 0;
     const images = options.algorithm === "data" || infinite ? x0 : eps;
-    const corrected = last && last.from.alpha > 0 && index > options.corrector_from
+    const moved = last && last.from.alpha > 0 && lambdaOf(last.from) < lambdaOf(from);
+    const corrected = moved && index > options.corrector_from
       ? move(last, from, [
         ...last.answers.slice(0, last.order),
         { lambda: lambdaOf(from), images: options.algorithm === "data" ? x0 : eps },

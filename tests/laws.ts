@@ -369,7 +369,12 @@ function finite(
           paths.push(["set_alpha_to_one: false", stillPath(steps)]);
           paths.push(["zero-terminal SNR", darkPath(steps)]);
         }
-        for (const [title, levels] of paths) {
+        const twice = steps === 1 ? [] : paths.map(([title, levels]): [string, Level[]] => {
+          const middle = Math.floor(levels.length / 2);
+          const same = levels.slice(middle, middle + 1);
+          return [`${title} path with one level twice`, levels.toSpliced(middle, 0, ...same)];
+        });
+        for (const [title, levels] of [...paths, ...twice]) {
           await within(
             `${JSON.stringify(setting)} in ${steps} steps on a ${title} path`,
             async () => {

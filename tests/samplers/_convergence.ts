@@ -32,7 +32,7 @@ async function runAlong<O extends Options, H>(
   const { predict, calls } = closedForm({
     mixture: { weights: [1], means: [MEANS], deviations: [DEVIATIONS] },
   });
-  const draws = Array.from({ length: 200 }, (_, i) => i === 0 ? START : START.map(() => 0));
+  const draws = Array.from({ length: 999 }, (_, i) => i === 0 ? START : START.map(() => 0));
   const noise = givenNoise([1, 1, START.length, 1], draws);
   const levels = timelineOf(chosen, path, process);
   const images = await drawn({ sampler: chosen, path: levels, process, predict, noise });
