@@ -26,8 +26,8 @@ export const ends = {
     default: "auto",
     choices: ["auto", "noise", "unit"],
     help:
-      "what it starts with: noise of the first sigma alone, or as if there were images with a " +
-      "variance of 1 below it; auto is noise where alpha is 1",
+      "noise of the first sigma alone, or as if images of unit variance were in it; auto: the " +
+      "former where alpha is 1, and unscaled noise in flows",
   },
 } as const satisfies Options;
 
