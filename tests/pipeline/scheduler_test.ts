@@ -13,6 +13,7 @@ Deno.test("samplerOf() knows the sampler of every class", async () => {
     DEISMultistep: "deis",
     DPMSolverMultistep: "dpmpp_2m",
     DPMSolverSDE: "dpmpp_sde",
+    DPMSolverSinglestep: "dpmpp_singlestep,lower_order_final=false",
     EDMDPMSolverMultistep: "dpmpp_2m",
     EDMEuler: "euler",
     EulerAncestralDiscrete: "euler_ancestral",
@@ -53,6 +54,12 @@ Deno.test("samplerOf() takes the options of a configuration", () => {
   assertEquals(
     dpm({ solver_type: "heun", lower_order_final: false, euler_at_final: true }),
     "dpmpp_2m,lower_order_final=false,solver=heun,euler_at_final=true",
+  );
+  const single = { lower_order_final: true, solver_type: "heun" };
+  assertEquals(of("DPMSolverSinglestep", single), "dpmpp_singlestep,solver=heun");
+  assertEquals(
+    of("DPMSolverSinglestep", { ...single, algorithm_type: "dpmsolver" }),
+    "dpmpp_2m,solver=heun,algorithm=dpmsolver",
   );
   assertEquals(of("DEISMultistep", { solver_order: 3 }), "deis,order=3");
   assertEquals(
