@@ -373,8 +373,10 @@ async function draw(
       signal: io.signal,
       async onStep({ step, x, x0 }, { number, batches }) {
         bar.update(number * steps + step, batches > 1 ? `batch ${number + 1} of ${batches}` : "");
-        if (flags.trajectory !== undefined) (frames[step - 1] ??= []).push(...await bitmapsOf(x));
-        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x));
+        if (flags.trajectory !== undefined) {
+          (frames[step - 1] ??= []).push(...await bitmapsOf(x, model));
+        }
+        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, model));
       },
     });
     for await (const { indices, bitmaps } of batches) {

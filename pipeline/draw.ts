@@ -7,8 +7,9 @@ import * as tf from "tfjs";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
 import type { Images } from "../plugin.ts";
+import { familyOf } from "../schedules/mod.ts";
 import { type Denoiser, guidedPredict } from "./denoiser.ts";
-import { edgeOf } from "./model.ts";
+import { edgeOf, type Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { type Progress, run } from "./run.ts";
 import { conditionsOf, type Settings } from "./settings.ts";
@@ -40,9 +41,14 @@ export interface Drawn extends Batch {
   readonly bitmaps: readonly Bitmap[];
 }
 
-/** Images as bytes. */
-export async function bitmapsOf(x: Images): Promise<Bitmap[]> {
-  return toBitmaps(await x.data() as Float32Array, x.shape);
+/** Images as bytes. Score-based models have pixels from 0 to 1, all others from -1 to 1. */
+export async function bitmapsOf(
+  x: Images,
+  { scheduler }: Pick<Model, "scheduler">,
+): Promise<Bitmap[]> {
+  const values = await x.data() as Float32Array;
+  const unit = familyOf(scheduler) === "ve";
+  return toBitmaps(unit ? values.map((value) => 2 * value - 1) : values, x.shape);
 }
 
 /** The images that a run starts with: noise alone. */
@@ -86,7 +92,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       signal,
       onStep: (progress) => onStep?.(progress, batch),
     }).finally(() => initial?.dispose());
-    const bitmaps = await bitmapsOf(x);
+    const bitmaps = await bitmapsOf(x, model);
     x.dispose();
     yield { ...batch, bitmaps };
   }

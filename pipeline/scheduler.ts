@@ -24,7 +24,13 @@ const SAMPLERS: Readonly<Record<string, (read: Reader) => readonly [name: string
     DEISMultistepScheduler: (read) => ["deis", orders(read)],
     DPMSolverMultistepScheduler: dpmSolver,
     DPMSolverSDEScheduler: () => ["dpmpp_sde"],
-    DPMSolverSinglestepScheduler: dpmSolver,
+    DPMSolverSinglestepScheduler: (read) => {
+      const [name, { algorithm, ...given }] = dpmSolver(read);
+      const own = name === "dpmpp_2m" && algorithm === undefined;
+      return own
+        ? ["dpmpp_singlestep", given]
+        : [name, algorithm ? { ...given, algorithm } : given];
+    },
     EDMDPMSolverMultistepScheduler: dpmSolver,
     EDMEulerScheduler: () => ["euler"],
     EulerAncestralDiscreteScheduler: () => ["euler_ancestral"],

@@ -19,6 +19,7 @@ export const samplers = {
   lms: () => import("./lms.ts"),
   dpmpp_2s_ancestral: () => import("./dpmpp_2s_ancestral.ts"),
   dpmpp_2m: () => import("./dpmpp_2m.ts"),
+  dpmpp_singlestep: () => import("./dpmpp_singlestep.ts"),
   dpmpp_2m_sde: () => import("./dpmpp_2m_sde.ts"),
   dpmpp_3m_sde: () => import("./dpmpp_3m_sde.ts"),
   dpmpp_sde: () => import("./dpmpp_sde.ts"),

@@ -40,7 +40,10 @@ const CLASSES: Readonly<Record<string, SchedulerClass>> = {
   },
   DPMSolverMultistepScheduler: SOLVER,
   DPMSolverSDEScheduler: KARRAS_ODE,
-  DPMSolverSinglestepScheduler: SOLVER,
+  DPMSolverSinglestepScheduler: {
+    ...SOLVER,
+    defaults: { ...SOLVER.defaults, lower_order_final: false },
+  },
   EDMDPMSolverMultistepScheduler: EDM,
   EDMEulerScheduler: EDM,
   EulerAncestralDiscreteScheduler: ODE,

@@ -35,7 +35,7 @@ export { PATH_ALIASES, PATH_RULES } from "./paths/mod.ts";
 export { polyexponential as polyexponentialSigmas } from "./paths/polyexponential.ts";
 export { vpSigmas } from "./paths/vp.ts";
 export { type Posterior, posterior } from "./posterior.ts";
-export { CLEAN, type Conversion, type Interpolation, type Process } from "./process.ts";
+export { CLEAN, type Conversion, type Interpolation, isFlow, type Process } from "./process.ts";
 export { isRespacing, respacedTimesteps } from "./respacing.ts";
 export { ends, findRule, type Route, routeOf, sigmaRoute, timestepRoute } from "./route.ts";
 export { scaledLinear } from "./scaled_linear.ts";

@@ -36,6 +36,11 @@ export interface Process extends NoiseProcess {
   sigmaOf(ratio: number): number;
 }
 
+/** Whether a process mixes in straight lines, so that its sigmas lie between 0 and 1. */
+export function isFlow({ ratioOf }: Process): boolean {
+  return ratioOf(1) === Infinity;
+}
+
 /** Without noise: where a path ends. Its t is -1, which no network is asked about. */
 export const CLEAN: Level = { t: -1, alpha: 1, sigma: 0 };
 

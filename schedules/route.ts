@@ -10,7 +10,7 @@ import { formatSpec, parseSpec } from "../plugins/spec.ts";
 import { type PathRule, timestepsOf } from "./paths/_rule.ts";
 import { stretchSigmas } from "./paths/ays.ts";
 import { PATH_ALIASES, PATH_RULES } from "./paths/mod.ts";
-import { CLEAN, type Process } from "./process.ts";
+import { CLEAN, isFlow, type Process } from "./process.ts";
 import { isRespacing, respacedTimesteps } from "./respacing.ts";
 
 /** Options that every rule has: how a path begins and ends. */
@@ -26,8 +26,8 @@ export const ends = {
     default: "auto",
     choices: ["auto", "noise", "unit"],
     help:
-      "what it starts with: noise of the first sigma alone, or as if there were images with a " +
-      "variance of 1 below it; auto is noise where alpha is 1",
+      "noise of the first sigma alone, or as if images of unit variance were in it; auto: the " +
+      "former where alpha is 1, and unscaled noise in flows",
   },
 } as const satisfies Options;
 
@@ -70,6 +70,9 @@ export function routeOf(process: Process, text: string, steps: number): Route {
   const { name, options: given } = parseSpec(text);
   const rule = findRule(name);
   const options = checkOptions("spacing", rule.name, { ...rule.options, ...ends }, given);
+  if (!Number.isInteger(steps) || steps < 1) {
+    throw new RangeError(`Cannot make ${steps} steps: it must be a whole number from 1 on`);
+  }
   const levels = rule.place(process, steps, options);
   return { ...finish(process, levels, options), spacing: formatSpec(rule.name, options) };
 }
@@ -127,7 +130,7 @@ export function sigmaRoute(process: Process, sigmas: readonly number[], steps?: 
     list = [...stretchSigmas(noisy, clean ? count : count + 1), ...clean ? [0] : []];
   }
   const levels = list.map((sigma) => process.atSigma(sigma));
-  return { levels, start: startOf(levels, "auto"), sigmas: list };
+  return { levels, start: startOf(process, levels, "auto"), sigmas: list };
 }
 
 /** Refuses an empty list, and one that does not fall. */
@@ -150,16 +153,20 @@ function finish(
     process.timesteps === undefined ? process.atSigma(process.sigmaMin) : process.atTime(0);
   const end = { zero: () => CLEAN, sigma_min: cleanest, last: () => levels.at(-1) ?? CLEAN };
   const all = [...levels, end[final]()];
-  return { levels: all, start: startOf(all, start) };
+  return { levels: all, start: startOf(process, all, start) };
 }
 
 /**
  * diffusers starts with noise of sigma alone in most solvers that step in sigma, and with noise of
  * √(sigma² + 1) where their path is `leading`, in its own scale, that is with images as of unit
- * variance.
+ * variance. Flow models start with noise as it is, wherever their first sigma is.
  */
-function startOf([first]: readonly Level[], start: Values<typeof ends>["start"]): number {
-  const { alpha, sigma } = first ?? CLEAN;
-  const alone = start === "noise" || start === "auto" && alpha === 1;
-  return alone ? sigma : Math.hypot(alpha, sigma);
+function startOf(
+  process: Process,
+  [first = CLEAN]: readonly Level[],
+  start: Values<typeof ends>["start"],
+): number {
+  if (start === "auto" && isFlow(process)) return 1;
+  const alone = start === "noise" || start === "auto" && first.alpha === 1;
+  return alone ? first.sigma : Math.hypot(first.alpha, first.sigma);
 }

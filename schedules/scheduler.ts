@@ -64,7 +64,10 @@ export function spacingOf(
     case "consistency":
       return formatSpec("lcm", {
         original: numberOf(values, "original_inference_steps"),
-        ...finalTimestep(values),
+        // TCD's last step goes to timestep 0, whatever the file says.
+        ...(values["_class_name"] === "TCDScheduler"
+          ? { final: "sigma_min" }
+          : finalTimestep(values)),
       });
     case "edm":
       return edmSpacing(values);

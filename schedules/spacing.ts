@@ -42,8 +42,8 @@ export function spacedTimesteps(
   steps: number,
   offset = 0,
 ): number[] {
+  if (spacing === "leading") return leadingTimesteps(total, steps, { offset, extra: false });
   checkSteps(steps, total);
   if (spacing === "linspace") return linspaceTimesteps(total, steps).map(roundHalfEven);
-  if (spacing === "trailing") return trailingTimesteps(total, steps);
-  return leadingTimesteps(total, steps, { offset, extra: false });
+  return trailingTimesteps(total, steps);
 }

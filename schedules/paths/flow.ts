@@ -1,4 +1,5 @@
 import { linspace } from "../_numpy.ts";
+import { isFlow } from "../process.ts";
 import { conversion, levelsOf, type PathRule } from "./_rule.ts";
 
 const options = {
@@ -28,7 +29,7 @@ const flow: PathRule<typeof options> = {
   paper: "https://arxiv.org/abs/2403.03206", // Stable Diffusion 3, equation 23
   options,
   place(process, steps, { shift, sigma_min, sigma_max, terminal, t }) {
-    if (process.ratioOf(1) !== Infinity) {
+    if (!isFlow(process)) {
       throw new RangeError('Cannot use spacing "flow" with this model: it is no flow model');
     }
     const even = linspace(sigma_max, sigma_min || process.sigmaMin, steps);

@@ -1,6 +1,6 @@
 import type { Values } from "../../plugin.ts";
 import { type PathRule, timestepsOf } from "./_rule.ts";
-import { clippedTimesteps, timestepOptions } from "./_timesteps.ts";
+import { checkSteps, clippedTimesteps, timestepOptions } from "./_timesteps.ts";
 
 const options = {
   offset: { type: "number", default: 0, min: 0, integer: true, help: "added to each timestep" },
@@ -35,6 +35,7 @@ export function leadingTimesteps(
   { offset, extra }: Pick<Values<typeof options>, "offset" | "extra">,
   last = total,
 ): number[] {
+  checkSteps(steps, total);
   const count = steps + Number(extra);
   const stride = Math.floor(last / count);
   const largest = (count - 1) * stride + offset;

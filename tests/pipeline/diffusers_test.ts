@@ -1,11 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import type { Engine } from "../../engines/engine.ts";
 import { openEngine } from "../../engines/mod.ts";
 import { loadDenoiser } from "../../pipeline/denoiser.ts";
 import { drawBatches } from "../../pipeline/draw.ts";
-import { openModel } from "../../pipeline/model.ts";
+import { type Model, openModel } from "../../pipeline/model.ts";
 import { makePlan, specOf, type Wishes } from "../../pipeline/plan.ts";
 import { check, readPngs, succeed } from "../commands/_main.ts";
+import schedulers from "../fixtures/pipelines/cases.json" with { type: "json" };
 import { readFixture } from "../_safetensors.ts";
 
 const FIXTURES = fromFileUrl(new URL("../fixtures/", import.meta.url));
@@ -25,77 +27,109 @@ async function assemble(folder: string, pipeline: string): Promise<string> {
   return model;
 }
 
-/** The images after each step of a run from seed 0, `[step, image, height, width, channel]`. */
-async function trajectory(folder: string, wishes: Wishes) {
-  const model = openModel(folder);
-  const plan = await makePlan(model, { steps: STEPS, ...wishes });
-  const engine = await openEngine("cpu");
+/** The images after each step of a run from seed 0, `[image, height, width, channel]`. */
+async function trajectory(model: Model, engine: Engine, steps: number, wishes: Wishes = {}) {
+  const plan = await makePlan(model, { steps, ...wishes });
   const states: Float32Array[] = [];
-  try {
-    const settings = {
-      model: model.name,
-      seed: 0,
-      count: COUNT,
-      classes: [],
-      unconditional: false,
-      steps: STEPS,
-      sampler: specOf(plan.sampler),
-      guidance: plan.guidances.map(specOf),
-      rng: "torch",
-    } as const;
-    const run = { plan, settings, first: 0, end: COUNT, batchSize: COUNT };
-    const batches = drawBatches(loadDenoiser(model, engine), {
-      ...run,
-      onStep: ({ x }) => void states.push(Float32Array.from(x.dataSync())),
-    });
-    for await (const { indices } of batches) assertEquals(indices, [0, 1]);
-  } finally {
-    await engine.dispose();
-  }
+  const settings = {
+    model: model.name,
+    seed: 0,
+    count: COUNT,
+    classes: [],
+    unconditional: false,
+    steps,
+    sampler: specOf(plan.sampler),
+    guidance: plan.guidances.map(specOf),
+    rng: "torch",
+  } as const;
+  const batches = drawBatches(loadDenoiser(model, engine), {
+    plan,
+    settings,
+    first: 0,
+    end: COUNT,
+    batchSize: COUNT,
+    onStep: ({ x }) => void states.push(Float32Array.from(x.dataSync())),
+  });
+  for await (const { indices } of batches) assertEquals(indices, [0, 1]);
   return { states, plan };
 }
 
-/** Compares images NHWC with a state of the reference NCHW, each to 1e-3 of its largest value. */
+/** Calls with an engine. */
+async function withEngine(use: (engine: Engine) => Promise<void>): Promise<void> {
+  const engine = await openEngine("onnx");
+  try {
+    await use(engine);
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** How far images NHWC are from those of the reference NCHW, as a share of its largest value. */
+function apart(state: ArrayLike<number> | undefined, wanted: Float64Array): number {
+  let [worst, largest] = [0, 1];
+  wanted.forEach((value, i) => {
+    const [channel, place] = [Math.floor(i / EDGE ** 2) % 3, i % EDGE ** 2];
+    const image = Math.floor(i / EDGE ** 2 / 3);
+    const ours = state?.[(image * EDGE ** 2 + place) * 3 + channel] ?? NaN;
+    worst = Math.max(worst, Math.abs(ours - value));
+    largest = Math.max(largest, Math.abs(value));
+  });
+  return worst / largest;
+}
+
+/** Compares every state of a run with the reference's. */
 function assertSameStates(states: readonly Float32Array[], name: string, prefix = ""): void {
   const { data } = readFixture(`${name}/expected.safetensors`)(`${prefix}traj`);
   const size = COUNT * EDGE * EDGE * 3;
   assertEquals(states.length * size, data.length);
   for (const [step, state] of states.entries()) {
-    const wanted = data.subarray(step * size, (step + 1) * size);
-    const largest = Math.max(1, ...wanted.map(Math.abs));
-    state.forEach((value, i) => {
-      const [pixel, channel] = [Math.floor(i / 3), i % 3];
-      const [image, place] = [Math.floor(pixel / EDGE ** 2), pixel % EDGE ** 2];
-      const off = Math.abs(value - (wanted[(image * 3 + channel) * EDGE ** 2 + place] ?? NaN));
-      assert(off <= 1e-3 * largest, `${prefix}${name}: step ${step}, value ${i} is off by ${off}`);
-    });
+    const off = apart(state, data.subarray(step * size, (step + 1) * size));
+    assert(off <= 1e-3, `${prefix}${name}: step ${step} is off by ${off}`);
   }
 }
 
 check(
   "makePlan() and drawBatches() give DDPMPipeline's images from the same seeds",
   async (folder) => {
-    const { states, plan } = await trajectory(await assemble(folder, "pipeline-ddpm"), {});
-    assertEquals([specOf(plan.sampler), plan.guidances.map(specOf)], [
-      "ddpm,variance=model",
-      ["clip,range=1,keep_eps=false"],
-    ]);
-    assertSameStates(states, "pipeline-ddpm");
+    const model = openModel(await assemble(folder, "pipeline-ddpm"));
+    await withEngine(async (engine) => {
+      const { states, plan } = await trajectory(model, engine, STEPS);
+      const guidance = plan.guidances.map(specOf);
+      assertEquals(specOf(plan.sampler), "ddpm,variance=model");
+      assertEquals(guidance, ["clip,range=1,keep_eps=false"]);
+      assertSameStates(states, "pipeline-ddpm");
+    });
   },
 );
 
 check(
   "makePlan() and drawBatches() give DDIMPipeline's images from the same seeds",
   async (folder) => {
-    const model = await assemble(folder, "pipeline-ddim");
-    const { states, plan } = await trajectory(model, {});
-    assertEquals([specOf(plan.sampler), plan.guidances.map(specOf)], [
-      "ddim,eta=0",
-      ["clip,range=1,keep_eps=true"],
-    ]);
-    assertSameStates(states, "pipeline-ddim", "eta0.");
-    const noisy = await trajectory(model, { sampler: "ddim,eta=1" });
-    assertSameStates(noisy.states, "pipeline-ddim", "eta1.");
+    const model = openModel(await assemble(folder, "pipeline-ddim"));
+    await withEngine(async (engine) => {
+      const { states, plan } = await trajectory(model, engine, STEPS);
+      const guidance = plan.guidances.map(specOf);
+      assertEquals(specOf(plan.sampler), "ddim,eta=0");
+      assertEquals(guidance, ["clip,range=1,keep_eps=true"]);
+      assertSameStates(states, "pipeline-ddim", "eta0.");
+      const noisy = await trajectory(model, engine, STEPS, { sampler: "ddim,eta=1" });
+      assertSameStates(noisy.states, "pipeline-ddim", "eta1.");
+    });
+  },
+);
+
+check(
+  "a scheduler's configuration alone gives diffusers' images from the same seeds",
+  async (folder) => {
+    const model = openModel(await assemble(folder, "pipeline-ddim"));
+    const expected = readFixture("pipelines/expected.safetensors");
+    await withEngine(async (engine) => {
+      for (const [index, scheduler] of schedulers.entries()) {
+        const { states } = await trajectory({ ...model, scheduler }, engine, 5);
+        const off = apart(states.at(-1), expected(`${index}`).data);
+        assert(off <= 1e-4, `${JSON.stringify(scheduler)} is off by ${off}`);
+      }
+    });
   },
 );
 
@@ -110,7 +144,7 @@ for (
     const model = await assemble(folder, pipeline);
     const out = join(folder, "out/");
     const fixed = ["--steps", `${STEPS}`, "-n", `${COUNT}`, "--seed", "0", "--rng", "torch"];
-    await succeed("sample", model, ...fixed, ...flags, "--engine", "cpu", "-o", out);
+    await succeed("sample", model, ...fixed, ...flags, "-o", out);
     const { data } = readFixture(`${pipeline}/expected.safetensors`)(`${prefix}images`);
     for (let image = 0; image < COUNT; image++) {
       const [png] = readPngs(await Deno.readFile(join(out, `00000${image}.png`)));

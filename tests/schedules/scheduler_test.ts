@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  isFlow,
   pathOf,
   processOf,
   routeOf,
@@ -60,7 +61,7 @@ function assertSamePath(reference: Reference, name: string): void {
   const far = apart(ours, times, 1);
   assert(far <= (whole ? 1e-6 : 3e-5), `${about}: timesteps are off by ${far}`);
 
-  const flow = process.ratioOf(1) === Infinity;
+  const flow = isFlow(process);
   const ratios = levels.map(({ alpha, sigma }) => flow ? sigma : sigma / alpha);
   if (sigmas) {
     const theirs = stages ? withoutStages(sigmas, className) : sigmas;
@@ -71,7 +72,7 @@ function assertSamePath(reference: Reference, name: string): void {
   }
   if (noise !== undefined) {
     const scale = noise === 1 ? 1 : levels[0]?.alpha ?? NaN; // to x = alpha x0 + sigma eps
-    assert(Math.abs(start / (noise * scale) - 1) < (flow ? 1e-2 : 1e-4), `${about}: ${start}`);
+    assert(Math.abs(start / (noise * scale) - 1) < 1e-4, `${about}: ${start}`);
   }
 }
 
