@@ -69,13 +69,12 @@ export const multistepOptions = {
 /** The order of a step: lower at the end of a run, where the options say so. */
 export function orderAt(
   { path, index, options }: Pick<Step<Options>, "path" | "index"> & {
-    readonly options: Pick<
-      Values<typeof multistepOptions>,
-      "order" | "lower_order_final" | "euler_at_final"
-    >;
+    readonly options:
+      & Pick<Values<typeof multistepOptions>, "order" | "lower_order_final">
+      & Partial<Pick<Values<typeof multistepOptions>, "euler_at_final">>;
   },
 ): number {
-  const { order, lower_order_final, euler_at_final } = options;
+  const { order, lower_order_final, euler_at_final = false } = options;
   const [steps, left] = [path.length - 1, path.length - 1 - index];
   if (euler_at_final && left === 1) return 1;
   return lower_order_final && steps < 15 ? Math.min(order, left) : order;

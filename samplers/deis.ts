@@ -1,16 +1,11 @@
 import { combine, type Sampler } from "../plugin.ts";
-import { type Answer, lambdaOf, nodesOf, remember, weigh } from "./_multistep.ts";
+import { type Answer, lambdaOf, multistepOptions, nodesOf } from "./_multistep.ts";
+import { orderAt, remember, weigh } from "./_multistep.ts";
 import { zphi } from "./_phi.ts";
 import { quadrature } from "./_quadrature.ts";
 
-const options = {
-  order: { type: "number", default: 2, min: 1, max: 3, integer: true, help: "noises it goes by" },
-  lower_order_final: {
-    type: "flag",
-    default: true,
-    help: "end with lower orders where there are fewer than 15 steps",
-  },
-} as const;
+const { order, lower_order_final } = multistepOptions;
+const options = { order, lower_order_final } as const;
 
 /** Integrates the polynomial in log(sigma / alpha) through the last noises exactly. */
 const deis: Sampler<typeof options, readonly Answer[]> = {
@@ -22,9 +17,7 @@ const deis: Sampler<typeof options, readonly Answer[]> = {
   async step({ x, from, to, path, index, predict, options }, history) {
     const { x0, eps } = await predict(x, from);
     const answers = remember(history, from, eps, options.order);
-    const steps = path.length - 1;
-    const left = options.lower_order_final && steps < 15 ? steps - index : options.order;
-    const used = answers.slice(0, left);
+    const used = answers.slice(0, orderAt({ path, index, options }));
     const h = lambdaOf(to) - lambdaOf(from);
     if (used.length === 1 || h === 0 || h === Infinity) {
       return { x: combine([to.alpha, x0], [to.sigma, eps]), history: answers };

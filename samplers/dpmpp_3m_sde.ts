@@ -15,9 +15,9 @@ const dpmpp3mSde: Sampler<typeof options, readonly Answer[]> = {
   paper: "https://arxiv.org/abs/2211.01095", // SDE-DPM-Solver++, in k-diffusion with three answers
   options,
   step(input, history) {
-    const fixed = { algorithm: "dpmsolver++", solver: "heun", euler_at_final: false } as const;
-    const chosen = { ...input.options, ...fixed, order: 3 };
-    return multistep(input, history, { ...chosen, order: orderAt({ ...input, options: chosen }) });
+    const options = { ...input.options, order: 3 };
+    const form = { ...options, algorithm: "dpmsolver++", solver: "heun" } as const;
+    return multistep(input, history, { ...form, order: orderAt({ ...input, options }) });
   },
 };
 export default dpmpp3mSde;

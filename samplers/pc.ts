@@ -36,7 +36,7 @@ const pc: Sampler<typeof options> = {
     const { x0, eps } = await predict(x, from);
     if (to.sigma === 0) return { x: combine([to.alpha, x0]) }; // the mean of the last step
     if (ratio === 0) return { x: combine([to.alpha, x0], [to.sigma, noise]) };
-    const beta = from.sigma ** 2 - (ratio * to.sigma) ** 2;
+    const beta = Math.max(0, from.sigma ** 2 - (ratio * to.sigma) ** 2);
     const kept = predictor === "ancestral" ? 1 / ratio : 2 - ratio;
     const moved = beta / from.sigma * (predictor === "ancestral" ? 1 / ratio : 1);
     // Ancestral steps of VE draw from the posterior, those of VP with its larger variance.

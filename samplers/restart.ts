@@ -2,7 +2,7 @@ import { combine, type Level, type Sampler } from "../plugin.ts";
 import heun from "./heun.ts";
 
 const options = {
-  t_min: { type: "number", default: 0.06, min: 0, help: "noise level where it turns back up" },
+  t_min: { type: "number", default: 0.06, min: 1e-6, help: "noise level where it turns back up" },
   t_max: { type: "number", default: 0.3, min: 0, help: "noise level that it goes back to" },
   restarts: { type: "number", default: 2, min: 0, integer: true, help: "times that it goes back" },
   steps: { type: "number", default: 3, min: 1, integer: true, help: "steps down from there" },
