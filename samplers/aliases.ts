@@ -23,6 +23,7 @@ export const aliases = {
   dpmpp: "dpmpp_2m",
   dpm_solver_pp: "dpmpp_2m",
   dpm_solver_multistep: "dpmpp_2m",
+  dpm_solver_singlestep: "dpmpp_singlestep",
   k_dpmpp_2m: "dpmpp_2m",
   dpmpp_3m: "dpmpp_2m,order=3",
   dpm_2m: "dpmpp_2m,algorithm=dpmsolver",

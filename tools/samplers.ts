@@ -33,8 +33,7 @@ const equations: Readonly<Record<keyof typeof samplers, string>> = {
     .raw`\bar x' = \tfrac{r_{down}}{r} \bar x + (1 - \tfrac{r_{down}}{r}) \hat x_0(\sqrt{r r_{down}}) + r_{up} z`,
   dpmpp_2m: String
     .raw`\tfrac{x'}{\sigma'} = \tfrac{x}{\sigma} + \int e^\lambda P(\hat x_0, \hat x_{0,1})\, d\lambda`,
-  dpmpp_singlestep: String
-    .raw`\text{as dpmpp\_2m, from } x \text{ of the first of 2 or 3 levels, by the answers since}`,
+  dpmpp_singlestep: String.raw`\text{as dpmpp\_2m, by the answers of its own turn alone}`,
   dpmpp_2m_sde: String
     .raw`x' = \tfrac{\sigma'}{\sigma} e^{-\eta h} x + \alpha'(1 - e^{-(1 + \eta) h}) D + \sigma' \sqrt{1 - e^{-2 \eta h}}\, z`,
   dpmpp_3m_sde: String.raw`\text{as dpmpp\_2m\_sde, through three answers}`,
