@@ -110,6 +110,7 @@ Deno.test("betasOf() rejects a configuration that it cannot follow", () => {
     [{ num_train_timesteps: 1.5 }, RangeError, "num_train_timesteps=1.5"],
     [{ rescale_betas_zero_snr: 1 }, TypeError, "rescale_betas_zero_snr=1: it must be true or"],
     [{ trained_betas: [0.1] }, RangeError, "1 trained_betas and num_train_timesteps=1000"],
+    [{ _class_name: "EDMEulerScheduler" }, TypeError, "EDMEulerScheduler: its process has none"],
     [{ trained_betas: [null] }, TypeError, "trained_betas that are not all numbers"],
   ];
   for (const [config, type, message] of cases) {
