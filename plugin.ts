@@ -54,6 +54,8 @@ export type Option =
     readonly min?: number;
     readonly max?: number;
     readonly integer?: true;
+    /** Of a guidance: true where it may change along the path, as in `7x5+1x15` or `linear:7:1`. */
+    readonly varies?: true;
   }
   | { readonly type: "flag"; readonly help: string; readonly default: boolean }
   | {
@@ -61,6 +63,13 @@ export type Option =
     readonly help: string;
     readonly default: string;
     readonly choices: readonly string[];
+  }
+  | {
+    readonly type: "text";
+    readonly help: string;
+    readonly default: string;
+    /** What stands for it in help, such as FILE; TEXT where absent. */
+    readonly value?: string;
   };
 
 /** A plugin's options by name. */
@@ -70,6 +79,7 @@ export type Options = Readonly<Record<string, Option>>;
 export type Values<O extends Options> = {
   readonly [K in keyof O]: O[K] extends { readonly choices: readonly (infer C)[] } ? C
     : O[K] extends { readonly type: "flag" } ? boolean
+    : O[K] extends { readonly type: "text" } ? string
     : number;
 };
 
@@ -123,24 +133,70 @@ export interface Step<O extends Options> {
   readonly options: Values<O>;
 }
 
-/** Turns one prediction into another; the host applies guidances left to right. */
-export interface Guidance<O extends Options = Options> extends Plugin<O> {
-  /** What it will ask for; checked before the first step. */
-  readonly needs?: readonly ("unconditional" | "classifier")[];
-  guide(prediction: Prediction, input: Guide<O>): Prediction | Promise<Prediction>;
+/**
+ * What a guidance may ask for: the prediction without the label; the slope of a classifier; the
+ * prediction for its option `class`; that of a worse model, its option `model`; the function that
+ * the file of its option `file` exports, and the slope of the network.
+ */
+export type Need = typeof NEEDS[number];
+export const NEEDS = ["unconditional", "classifier", "class", "model", "loss"] as const;
+
+/** A prediction, and what the guidance that made it remembers for its next call. */
+export interface Guided<H = unknown> extends Prediction {
+  readonly history?: H;
 }
+
+/**
+ * Turns one prediction into another; the host applies guidances left to right. H is what it
+ * remembers between calls; a run begins without.
+ */
+export interface Guidance<O extends Options = Options, H = unknown> extends Plugin<O> {
+  /** What it will ask for; checked before the first step. */
+  readonly needs?: readonly Need[];
+  guide(
+    prediction: Prediction,
+    input: Guide<O>,
+    history: H | undefined,
+  ): Guided<H> | Promise<Guided<H>>;
+}
+
+/** A penalty of clean images, in differentiable tfjs operations; of a batch it is summed. */
+export type Loss = (x0: Images, at: Level) => tf.Tensor;
 
 /** What a guidance is given beside the prediction. */
 export interface Guide<O extends Options> {
   readonly x: Images;
   readonly at: Level;
+  /** Where the step goes. */
+  readonly to: Level;
+  /** The share of the path that lies behind, from 0 to below 1. */
+  readonly share: number;
+  /** The network's answer with the label, before any guidance. */
+  readonly unguided: Prediction;
   /** The prediction without the label, computed in one batch with the labelled one. */
   readonly unconditional: () => Promise<Prediction>;
+  /** The prediction for the class that the option `class` names, in the same batch. */
+  readonly ofClass: () => Promise<Prediction>;
+  /** The labelled prediction of the model that the option `model` names. */
+  readonly ofModel: () => Promise<Prediction>;
   /** d log p(label | x, t) / dx, shaped like x. */
   readonly classifierGradient: () => Promise<Images>;
+  /** What the file of the option `file` exports. */
+  readonly loss: Loss;
+  /**
+   * Takes a slope by clean images to the slope by x: `(d x0 / d x)ᵀ slope`, of the network's x0
+   * with the label.
+   */
+  readonly throughNetwork: (slope: Images) => Promise<Images>;
   /** True where the sampler adds {@linkcode Prediction.shift} to its mean. */
   readonly takesShift: boolean;
+  /** Options that vary along the path have the value of this step. */
   readonly options: Values<O>;
+}
+
+/** The sums of each image's values, `[batch, 1, 1, 1]`. */
+export function sumOfImage(images: Images): Images {
+  return tf.sum(images, [1, 2, 3], true);
 }
 
 /** Weighted sum of images. A zero weight skips its term; a lazy term is then never drawn. */

@@ -79,12 +79,14 @@ export async function run(input: Run): Promise<Images> {
     tf.mul(draw(), first.alpha < 1 ? Math.hypot(first.alpha, first.sigma) : first.sigma)
   );
   let history: unknown;
+  const memory: unknown[] = []; // the histories of guidances
   try {
     for (const [index, to] of path.slice(1).entries()) {
       signal?.throwIfAborted();
       let last: Prediction | undefined;
       let next: { readonly x: Images; readonly history?: unknown };
       let kept: tf.Tensor[] = [];
+      const before = tensorsOf([x, history, memory]);
       tf.engine().startScope();
       try {
         next = await makeStep(sampler, index + 1, {
@@ -95,22 +97,22 @@ export async function run(input: Run): Promise<Images> {
           index,
           process,
           noise: draw,
-          predict: async (x, at) => last = await predict(x, at, index / steps, to),
+          predict: async (x, at) => last = await predict(x, at, index / steps, to, memory),
         }, history);
         await checkStep(next, x, name, index + 1);
         await onStep?.({ step: index + 1, steps, level: to, x: next.x, x0: last?.x0 });
-        kept = tensorsOf(next);
+        kept = tensorsOf([next, memory]);
       } finally {
         tf.engine().endScope(kept);
       }
-      tf.dispose([x, ...tensorsOf(history)].filter((tensor) => !kept.includes(tensor)));
+      tf.dispose(before.filter((tensor) => !kept.includes(tensor)));
       ({ x, history } = { history: undefined, ...next });
     }
   } catch (error) {
-    tf.dispose([x, ...tensorsOf(history)]);
+    tf.dispose(tensorsOf([x, history, memory]));
     throw error;
   }
-  tf.dispose(tensorsOf(history).filter((tensor) => tensor !== x));
+  tf.dispose(tensorsOf([history, memory]).filter((tensor) => tensor !== x));
   return x;
 }
 
