@@ -34,7 +34,7 @@ check("evaluate finds nothing between images and themselves", async (folder) => 
     ].slice(0, 3),
   );
   assertStringIncludes(stderr, "warning: FID of 40 images is too high by its bias");
-  assertStringIncludes(stderr, "40 images span less than the 64 dimensions");
+  assertStringIncludes(stderr, "40 images span fewer dimensions than the 64 of a feature");
 });
 
 check("evaluate prints how many images each figure is of", async (folder) => {
