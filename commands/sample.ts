@@ -169,7 +169,7 @@ export default command({
       makePlan(model, {
         sampler: flags.sampler ?? repeated?.sampler,
         guidance: given("guidance") ? flags.guidance : repeated?.guidance,
-        ...pathOf(flags, repeated),
+        ...pathWishes(flags, repeated),
       })
     );
     const settings = await usage(() => settle(model, plan, flags, given, repeated));
@@ -225,7 +225,7 @@ function checkOutputs({ json, output, trajectory }: SampleValues): void {
 }
 
 /** The path that was typed, else the one that is repeated. */
-function pathOf(
+function pathWishes(
   { steps, spacing, timesteps, sigmas }: SampleValues,
   repeated: Settings | undefined,
 ): Pick<Wishes, "steps" | "spacing" | "timesteps" | "sigmas"> {

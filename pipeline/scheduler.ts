@@ -5,7 +5,12 @@
  * @module
  */
 import { formatSpec } from "../plugins/spec.ts";
-import { type SchedulerConfig, withDefaults } from "../schedules/mod.ts";
+import {
+  type SchedulerConfig,
+  type SchedulerName,
+  schedulerName,
+  withDefaults,
+} from "../schedules/mod.ts";
 
 type Given = Record<string, string | number | boolean>;
 
@@ -14,63 +19,72 @@ interface Reader {
   flag(key: string): boolean;
   number(key: string): number;
   word(key: string): string;
+  /** The length of a list; 0 where there is none. */
+  count(key: string): number;
 }
 
 /** The sampler of each class of diffusers, with the options that are not its defaults. */
-const SAMPLERS: Readonly<Record<string, (read: Reader) => readonly [name: string, given?: Given]>> =
-  {
-    DDIMScheduler: () => ["ddim"],
-    DDPMScheduler: ancestral,
-    DEISMultistepScheduler: (read) => ["deis", orders(read)],
-    DPMSolverMultistepScheduler: dpmSolver,
-    DPMSolverSDEScheduler: () => ["dpmpp_sde"],
-    DPMSolverSinglestepScheduler: (read) => {
-      const [name, { algorithm, ...given }] = dpmSolver(read);
-      const own = name === "dpmpp_2m" && algorithm === undefined;
-      return own
-        ? ["dpmpp_singlestep", given]
-        : [name, algorithm ? { ...given, algorithm } : given];
+const SAMPLERS: Readonly<
+  Record<SchedulerName, (read: Reader) => readonly [name: string, given?: Given]>
+> = {
+  DDIMParallelScheduler: () => ["ddim"],
+  DDIMScheduler: () => ["ddim"],
+  DDPMParallelScheduler: ancestral,
+  DDPMScheduler: ancestral,
+  DEISMultistepScheduler: (read) => ["deis", orders(read)],
+  DPMSolverMultistepScheduler: dpmSolver,
+  DPMSolverSDEScheduler: () => ["dpmpp_sde"],
+  DPMSolverSinglestepScheduler: (read) => {
+    const [name, { algorithm, ...given }] = dpmSolver(read);
+    const own = name === "dpmpp_2m" && algorithm === undefined;
+    return own ? ["dpmpp_singlestep", given] : [name, algorithm ? { ...given, algorithm } : given];
+  },
+  EDMDPMSolverMultistepScheduler: dpmSolver,
+  EDMEulerScheduler: () => ["euler"],
+  EulerAncestralDiscreteScheduler: () => ["euler_ancestral"],
+  EulerDiscreteScheduler: () => ["euler"],
+  // Its stochastic form goes to x0 and adds the next level's noise, as consistency models do.
+  FlowMatchEulerDiscreteScheduler: (read) =>
+    read.flag("stochastic_sampling") ? ["lcm", { sigma_data: 0 }] : ["euler"],
+  FlowMatchHeunDiscreteScheduler: () => ["heun"],
+  HeunDiscreteScheduler: () => ["heun"],
+  KDPM2AncestralDiscreteScheduler: () => ["dpm2_ancestral"],
+  KDPM2DiscreteScheduler: () => ["dpm2"],
+  LCMScheduler: (read) => ["lcm", { timestep_scaling: read.number("timestep_scaling") }],
+  LMSDiscreteScheduler: () => ["lms"],
+  PNDMScheduler: (read) => [read.flag("skip_prk_steps") ? "plms" : "pndm"],
+  ScoreSdeVeScheduler: (read) => [
+    "pc",
+    { snr: read.number("snr"), corrector_steps: read.number("correct_steps") },
+  ],
+  TCDScheduler: () => ["tcd"],
+  UnCLIPScheduler: ancestral,
+  UniPCMultistepScheduler: (read) => [
+    "unipc",
+    {
+      ...orders(read),
+      ...(read.word("solver_type") === "bh1" && { solver: "bh1" }),
+      ...(read.word("predict_x0") === "false" && { algorithm: "noise" }),
+      ...(read.count("disable_corrector") > 0 &&
+        { corrector_from: read.count("disable_corrector") }),
     },
-    EDMDPMSolverMultistepScheduler: dpmSolver,
-    EDMEulerScheduler: () => ["euler"],
-    EulerAncestralDiscreteScheduler: () => ["euler_ancestral"],
-    EulerDiscreteScheduler: () => ["euler"],
-    // Its stochastic form goes to x0 and adds the next level's noise, as consistency models do.
-    FlowMatchEulerDiscreteScheduler: (read) =>
-      read.flag("stochastic_sampling") ? ["lcm", { sigma_data: 0 }] : ["euler"],
-    FlowMatchHeunDiscreteScheduler: () => ["heun"],
-    HeunDiscreteScheduler: () => ["heun"],
-    KDPM2AncestralDiscreteScheduler: () => ["dpm2_ancestral"],
-    KDPM2DiscreteScheduler: () => ["dpm2"],
-    LCMScheduler: (read) => ["lcm", { timestep_scaling: read.number("timestep_scaling") }],
-    LMSDiscreteScheduler: () => ["lms"],
-    PNDMScheduler: (read) => [read.flag("skip_prk_steps") ? "plms" : "pndm"],
-    ScoreSdeVeScheduler: (read) => [
-      "pc",
-      { snr: read.number("snr"), corrector_steps: read.number("correct_steps") },
-    ],
-    TCDScheduler: () => ["tcd"],
-    UnCLIPScheduler: ancestral,
-    UniPCMultistepScheduler: (read) => [
-      "unipc",
-      {
-        ...orders(read),
-        ...(read.word("solver_type") === "bh1" && { solver: "bh1" }),
-        ...(read.word("predict_x0") === "false" && { algorithm: "noise" }),
-      },
-    ],
-  };
+  ],
+};
 
 /** The sampler that a configuration asks for, as it is typed; `ddim` where its class is not known. */
 export function samplerOf(config: SchedulerConfig): string {
   const values = withDefaults(config);
-  const name = String(values["_class_name"]);
-  const sampler = Object.hasOwn(SAMPLERS, name) ? SAMPLERS[name] : undefined;
-  const [own, given = {}] = sampler?.({
+  const name = schedulerName(config);
+  if (name === undefined) return "ddim";
+  const [own, given = {}] = SAMPLERS[name]({
     flag: (key) => values[key] === true,
     number: (key) => numberIn(values, key),
     word: (key) => String(values[key]),
-  }) ?? ["ddim"];
+    count: (key) => {
+      const list = values[key];
+      return Array.isArray(list) ? list.length : 0;
+    },
+  });
   return formatSpec(own, given);
 }
 
@@ -82,7 +96,8 @@ export function samplerOf(config: SchedulerConfig): string {
  */
 export function clippingOf(config: SchedulerConfig, sampler: string): string | undefined {
   const values = withDefaults(config);
-  const keeps = ["ddim", "tcd"].includes(sampler) && samplerOf(config).split(",")[0] === sampler;
+  const own = schedulerName(config) && samplerOf(config).split(",")[0];
+  const keeps = own === sampler && (own === "ddim" || own === "tcd");
   const noise: Given = keeps ? { keep_eps: true } : {};
   if (values["thresholding"] === true) {
     const percentile = numberIn(values, "dynamic_thresholding_ratio");

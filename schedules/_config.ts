@@ -15,64 +15,108 @@ export type Family = "timesteps" | "solver" | "ode" | "consistency" | "edm" | "f
 /** What a class of diffusers 0.42 does. */
 interface SchedulerClass {
   readonly family: Family;
+  /** Which of {@linkcode PLACING} it has. */
+  readonly has: readonly (typeof PLACING[number])[];
   /** What it takes for a key that its file does not have, where that is not {@linkcode DEFAULTS}. */
   readonly defaults?: SchedulerConfig;
 }
 
-const KARRAS = { timestep_spacing: "linspace", beta_start: 0.00085, beta_end: 0.012 };
-const SOLVER: SchedulerClass = { family: "solver", defaults: { timestep_spacing: "linspace" } };
-const ODE: SchedulerClass = { family: "ode", defaults: { timestep_spacing: "linspace" } };
-const KARRAS_ODE: SchedulerClass = { family: "ode", defaults: KARRAS };
+const RULES = ["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] as const;
+const ENDS = ["sigma_min", "sigma_max"] as const;
+
+/** Keys that place levels in some classes; the others ignore them. */
+const PLACING = [
+  ...RULES,
+  ...ENDS,
+  "final_sigmas_type",
+  "lambda_min_clipped",
+  "shift_terminal",
+  "timestep_type",
+  "use_flow_sigmas",
+  "use_lu_lambdas",
+] as const;
+
+const LINSPACE = { timestep_spacing: "linspace" };
+const KARRAS: SchedulerClass = {
+  family: "ode",
+  has: RULES,
+  defaults: { ...LINSPACE, beta_start: 0.00085, beta_end: 0.012 },
+};
 const CONSISTENCY: SchedulerClass = {
   family: "consistency",
+  has: [],
   defaults: { beta_start: 0.00085, beta_end: 0.012, beta_schedule: "scaled_linear" },
 };
-const EDM: SchedulerClass = { family: "edm", defaults: { sigma_min: 0.002, sigma_max: 80 } };
-const FLOW: SchedulerClass = { family: "flow" };
+const EDM: SchedulerClass = {
+  family: "edm",
+  has: [...ENDS, "final_sigmas_type"],
+  defaults: { sigma_min: 0.002, sigma_max: 80 },
+};
+const DDPM: SchedulerClass = { family: "timesteps", has: [], defaults: { clip_sample: true } };
 
 /** The classes by name. */
-const CLASSES: Readonly<Record<string, SchedulerClass>> = {
-  DDIMScheduler: { family: "timesteps", defaults: { clip_sample: true } },
-  DDPMScheduler: { family: "timesteps", defaults: { clip_sample: true } },
+const CLASSES = {
+  DDIMParallelScheduler: DDPM,
+  DDIMScheduler: DDPM,
+  DDPMParallelScheduler: DDPM,
+  DDPMScheduler: DDPM,
   DEISMultistepScheduler: {
-    ...SOLVER,
-    defaults: { ...SOLVER.defaults, final_sigmas_type: "sigma_min" },
+    family: "solver",
+    has: [...RULES, "use_flow_sigmas"],
+    defaults: { ...LINSPACE, final_sigmas_type: "sigma_min" },
   },
-  DPMSolverMultistepScheduler: SOLVER,
-  DPMSolverSDEScheduler: KARRAS_ODE,
+  DPMSolverMultistepScheduler: {
+    family: "solver",
+    has: [...RULES, "use_flow_sigmas", "use_lu_lambdas", "final_sigmas_type", "lambda_min_clipped"],
+    defaults: LINSPACE,
+  },
+  DPMSolverSDEScheduler: KARRAS,
   DPMSolverSinglestepScheduler: {
-    ...SOLVER,
-    defaults: { ...SOLVER.defaults, lower_order_final: false },
+    family: "solver",
+    has: [...RULES, "use_flow_sigmas", "final_sigmas_type", "lambda_min_clipped"],
+    defaults: { ...LINSPACE, lower_order_final: false },
   },
   EDMDPMSolverMultistepScheduler: EDM,
   EDMEulerScheduler: EDM,
-  EulerAncestralDiscreteScheduler: ODE,
-  EulerDiscreteScheduler: ODE,
-  FlowMatchEulerDiscreteScheduler: FLOW,
-  FlowMatchHeunDiscreteScheduler: FLOW,
-  HeunDiscreteScheduler: KARRAS_ODE,
-  KDPM2AncestralDiscreteScheduler: KARRAS_ODE,
-  KDPM2DiscreteScheduler: KARRAS_ODE,
+  EulerAncestralDiscreteScheduler: { family: "ode", has: [], defaults: LINSPACE },
+  EulerDiscreteScheduler: {
+    family: "ode",
+    has: [...RULES, ...ENDS, "final_sigmas_type", "timestep_type"],
+    defaults: LINSPACE,
+  },
+  FlowMatchEulerDiscreteScheduler: { family: "flow", has: [...RULES, "shift_terminal"] },
+  FlowMatchHeunDiscreteScheduler: { family: "flow", has: [] },
+  HeunDiscreteScheduler: KARRAS,
+  KDPM2AncestralDiscreteScheduler: KARRAS,
+  KDPM2DiscreteScheduler: KARRAS,
   LCMScheduler: CONSISTENCY,
-  LMSDiscreteScheduler: ODE,
-  PNDMScheduler: { family: "timesteps", defaults: { set_alpha_to_one: false } },
-  SASolverScheduler: SOLVER,
+  LMSDiscreteScheduler: { family: "ode", has: RULES, defaults: LINSPACE },
+  PNDMScheduler: { family: "timesteps", has: [], defaults: { set_alpha_to_one: false } },
   ScoreSdeVeScheduler: {
     family: "ve",
+    has: ENDS,
     defaults: { num_train_timesteps: 2000, sigma_min: 0.01, sigma_max: 1348 },
   },
   TCDScheduler: CONSISTENCY,
   UnCLIPScheduler: {
     family: "timesteps",
+    has: [],
     defaults: {
+      ...LINSPACE,
       beta_schedule: "squaredcos_cap_v2",
       clip_sample: true,
-      timestep_spacing: "linspace",
       variance_type: "fixed_small_log",
     },
   },
-  UniPCMultistepScheduler: SOLVER,
-};
+  UniPCMultistepScheduler: {
+    family: "solver",
+    has: [...RULES, ...ENDS, "use_flow_sigmas", "final_sigmas_type", "shift_terminal"],
+    defaults: LINSPACE,
+  },
+} as const satisfies Record<string, SchedulerClass>;
+
+/** The name of a class of schedulers that is known. */
+export type SchedulerName = keyof typeof CLASSES;
 
 /** What classes of schedulers take for a key that their file does not have. */
 const DEFAULTS = {
@@ -102,10 +146,17 @@ const DEFAULTS = {
   lower_order_final: true,
 };
 
-/** The configuration with its class's defaults for absent keys. A null is not absent. */
+/**
+ * The configuration with its class's defaults for absent keys, without those that would place levels
+ * in another class. A null is not absent.
+ */
 export function withDefaults(config: SchedulerConfig): SchedulerConfig {
-  const given = Object.entries(config).filter(([, value]) => value !== undefined);
-  return { ...DEFAULTS, ...classOf(config)?.defaults, ...Object.fromEntries(given) };
+  const known = classOf(config);
+  const ignored = PLACING.filter((key) => known && !known.has.includes(key));
+  const given = Object.entries(config).filter(([key, value]) =>
+    value !== undefined && !ignored.some((each) => each === key)
+  );
+  return { ...DEFAULTS, ...known?.defaults, ...Object.fromEntries(given) };
 }
 
 /** How the class of a configuration places levels; as DDPM does where it is not known. */
@@ -113,14 +164,21 @@ export function familyOf(config: SchedulerConfig): Family {
   return classOf(config)?.family ?? "timesteps";
 }
 
+/** The name of its class, where it is known. */
+export function schedulerName({ _class_name: name }: SchedulerConfig): SchedulerName | undefined {
+  const known = typeof name === "string" && Object.hasOwn(CLASSES, name);
+  return known ? name as SchedulerName : undefined; // one of its own keys
+}
+
 /** What its class does, where it is known. */
 function classOf(config: SchedulerConfig): SchedulerClass | undefined {
-  const name = String(config["_class_name"]);
-  return Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined;
+  const name = schedulerName(config);
+  return name && CLASSES[name];
 }
 
 /** Keys beside those with a default that some class has; what a class does not have it ignores. */
 const OTHER_KEYS = [
+  ...PLACING,
   "algorithm_type",
   "base_image_seq_len",
   "base_shift",
@@ -128,16 +186,12 @@ const OTHER_KEYS = [
   "euler_at_final",
   "interpolation_type",
   "invert_sigmas",
-  "lambda_min_clipped",
   "max_image_seq_len",
   "max_shift",
   "noise_sampler_seed",
   "predict_x0",
   "rescale_betas_zero_snr",
   "sampling_eps",
-  "shift_terminal",
-  "sigma_max",
-  "sigma_min",
   "sigma_schedule",
   "skip_prk_steps",
   "solver_p",
@@ -145,20 +199,15 @@ const OTHER_KEYS = [
   "stochastic_sampling",
   "tau_func",
   "time_shift_type",
-  "timestep_type",
   "trained_betas",
-  "use_beta_sigmas",
   "use_dynamic_shifting",
-  "use_exponential_sigmas",
-  "use_flow_sigmas",
-  "use_karras_sigmas",
-  "use_lu_lambdas",
   "variance_type",
 ];
 
 /** What is not followed here, and when it says something. */
 const UNFOLLOWED: Readonly<Record<string, (value: unknown) => boolean>> = {
-  disable_corrector: (value) => Array.isArray(value) && value.length > 0,
+  // Steps from the first on that are not corrected are an option of unipc.
+  disable_corrector: (value) => !Array.isArray(value) || value.some((step, i) => step !== i),
   interpolation_type: (value) => value !== "linear",
   invert_sigmas: (value) => value === true,
   solver_p: (value) => value !== null,

@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { choiceOf, flagOf, numberOf, type SchedulerConfig, withDefaults } from "./_config.ts";
+import {
+  choiceOf,
+  familyOf,
+  flagOf,
+  numberOf,
+  type SchedulerConfig,
+  withDefaults,
+} from "./_config.ts";
 import { cosine } from "./cosine.ts";
 import { exponential } from "./exponential.ts";
 import { laplace } from "./laplace.ts";
@@ -45,6 +52,9 @@ const SCHEDULE_NAMES = Object.keys(BETA_SCHEDULES) as BetaSchedule[];
  * @throws {RangeError} If a value is of the right type, but out of its range.
  */
 export function betasOf(config: SchedulerConfig): Float64Array<ArrayBuffer> {
+  if (["edm", "flow", "ve"].includes(familyOf(config))) {
+    throw new TypeError(`Cannot use the betas of ${config["_class_name"]}: its process has none`);
+  }
   const values = withDefaults(config);
   const steps = numberOf(values, "num_train_timesteps");
   if (!Number.isInteger(steps) || steps < 1) {

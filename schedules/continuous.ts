@@ -4,8 +4,8 @@
  * @module
  */
 import type { Level } from "../plugin.ts";
-import { linspace, roundHalfEven } from "./_numpy.ts";
-import { checkSigma, CLEAN, type Conversion, type Process } from "./process.ts";
+import { linspace } from "./_numpy.ts";
+import { checkSigma, CLEAN, convertTime, type Process } from "./process.ts";
 
 /** The sigmas that a network was trained at. */
 export interface SigmaRange {
@@ -20,7 +20,12 @@ function exploding(
   sigmaOf: (t: number) => number,
 ): Process {
   const atSigma: Process["atSigma"] = (sigma, conversion) => {
-    checkSigma(sigma, conversion);
+    checkSigma(sigma);
+    if (conversion !== undefined && conversion !== "fractional") {
+      throw new RangeError(
+        `Cannot use t=${conversion} with this model: its time is continuous, so t must be fractional`,
+      );
+    }
     return sigma === 0 ? CLEAN : { t: timeOf(sigma), alpha: 1, sigma };
   };
   return {
@@ -80,11 +85,6 @@ export function continuousVpProcess(range: SigmaRange): Process {
   };
 }
 
-function convertTime(t: number, conversion: Conversion = "fractional"): number {
-  if (conversion === "fractional") return t;
-  return conversion === "floor" ? Math.floor(t) : roundHalfEven(t);
-}
-
 /**
  * The straight paths of flow matching (Lipman et al. 2023, https://arxiv.org/abs/2210.02747) and
  * rectified flow: x = (1 - sigma) x0 + sigma eps, and the network is told sigma, times `timesteps`.
@@ -93,7 +93,7 @@ export function flowProcess(timesteps: number): Process {
   const ratioOf = (sigma: number) => sigma / (1 - sigma);
   const sigmaOf = (ratio: number) => ratio === Infinity ? 1 : ratio / (1 + ratio);
   const atSigma: Process["atSigma"] = (sigma, conversion) => {
-    checkSigma(sigma, undefined, 1);
+    checkSigma(sigma, 1);
     const t = convertTime(sigma * timesteps, conversion);
     return sigma === 0 ? CLEAN : { t, alpha: 1 - sigma, sigma };
   };

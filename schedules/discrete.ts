@@ -1,6 +1,12 @@
 import type { Level } from "../plugin.ts";
-import { roundHalfEven } from "./_numpy.ts";
-import { CLEAN, type Conversion, type Interpolation, type Process } from "./process.ts";
+import {
+  checkSigma,
+  CLEAN,
+  type Conversion,
+  convertTime,
+  type Interpolation,
+  type Process,
+} from "./process.ts";
 
 /**
  * What stands for an alpha-bar of 0 where sigma / alpha has to be finite: diffusers' choice, the
@@ -41,18 +47,11 @@ export function discreteProcess(alphasCumprod: ArrayLike<number>, faint = false)
     const share = (log - at(logs, low)) / (at(logs, high) - at(logs, low));
     return low + Math.min(1, Math.max(0, share));
   };
-  const convert = (t: number, log: number, conversion: Conversion): number => {
-    if (conversion === "round") return roundHalfEven(t);
-    const below = Math.floor(t);
-    if (conversion === "floor" || below === last) return below;
-    if (conversion === "fractional") return t;
-    return log - at(logs, below) <= at(logs, below + 1) - log ? below : below + 1;
-  };
   const atSigma = (sigma: number, conversion: Conversion = "fractional"): Level => {
-    if (!(sigma >= 0)) throw new RangeError(`Cannot visit sigma ${sigma}: it must be at least 0`);
+    checkSigma(sigma);
     if (sigma === 0) return CLEAN;
     const log = Math.log(sigma);
-    const t = convert(timeOf(log), log, conversion);
+    const t = convertTime(timeOf(log), conversion);
     return sigma === Infinity ? { t, alpha: 0, sigma: 1 } : ofRatio(t, sigma);
   };
   return {

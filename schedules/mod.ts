@@ -10,7 +10,14 @@ export {
   type BetaSchedule,
   betasOf,
 } from "./betas.ts";
-export { familyOf, type SchedulerConfig, unfollowed, withDefaults } from "./_config.ts";
+export {
+  familyOf,
+  type SchedulerConfig,
+  type SchedulerName,
+  schedulerName,
+  unfollowed,
+  withDefaults,
+} from "./_config.ts";
 export {
   continuousVpProcess,
   edmProcess,

@@ -1,15 +1,22 @@
 import type { Level, NoiseProcess } from "../plugin.ts";
+import { roundHalfEven } from "./_numpy.ts";
 
 /** How the t of a level is read off its sigma, where a network was trained at whole timesteps. */
-export const CONVERSIONS = ["fractional", "round", "floor", "nearest"] as const;
+export const CONVERSIONS = ["fractional", "round", "floor"] as const;
 
 /**
  * - `fractional`: log sigma is interpolated between the timesteps, as k-diffusion does.
- * - `round`: the interpolated t, rounded, as diffusers' solvers do with Karras sigmas.
+ * - `round`: the interpolated t, rounded, as diffusers' solvers do with Karras sigmas. It is the timestep
+ *   whose log sigma is nearest, hence k-diffusion's `quantize`, too.
  * - `floor`: the interpolated t, cut off, as they do with exponential and beta sigmas.
- * - `nearest`: the timestep whose log sigma is nearest, as k-diffusion's `quantize`.
  */
 export type Conversion = typeof CONVERSIONS[number];
+
+/** What the network is told of a fractional timestep. */
+export function convertTime(t: number, conversion: Conversion = "fractional"): number {
+  if (conversion === "fractional") return t;
+  return conversion === "floor" ? Math.floor(t) : roundHalfEven(t);
+}
 
 /** What lies between two timesteps: sigma (diffusers) or log sigma (k-diffusion) is linear in t. */
 export const INTERPOLATIONS = ["linear", "log"] as const;
@@ -45,22 +52,12 @@ export function isFlow({ ratioOf }: Process): boolean {
 export const CLEAN: Level = { t: -1, alpha: 1, sigma: 0 };
 
 /**
- * Refuses what is no sigma, and a conversion that a process of continuous time does not know.
+ * Refuses what is no sigma.
  *
  * @throws {RangeError} If it is.
  */
-export function checkSigma(
-  sigma: number,
-  conversion: Conversion | undefined,
-  most = Infinity,
-): void {
-  if (!(sigma >= 0 && sigma <= most)) {
-    const limit = most === Infinity ? "at least 0" : `between 0 and ${most}`;
-    throw new RangeError(`Cannot visit sigma ${sigma}: it must be ${limit}`);
-  }
-  if (conversion !== undefined && conversion !== "fractional") {
-    throw new RangeError(
-      `Cannot use t=${conversion} with this model: its time is continuous, so t must be fractional`,
-    );
-  }
+export function checkSigma(sigma: number, most = Infinity): void {
+  if (sigma >= 0 && sigma <= most) return;
+  const limit = most === Infinity ? "at least 0" : `between 0 and ${most}`;
+  throw new RangeError(`Cannot visit sigma ${sigma}: it must be ${limit}`);
 }

@@ -9,7 +9,9 @@ const of = (name: string, config: SchedulerConfig = {}) =>
 Deno.test("samplerOf() knows the sampler of every class", async () => {
   const samplers = {
     DDIM: "ddim",
+    DDIMParallel: "ddim",
     DDPM: "ddpm",
+    DDPMParallel: "ddpm",
     DEISMultistep: "deis",
     DPMSolverMultistep: "dpmpp_2m",
     DPMSolverSDE: "dpmpp_sde",
@@ -67,6 +69,7 @@ Deno.test("samplerOf() takes the options of a configuration", () => {
     "unipc,order=3,solver=bh1,algorithm=noise",
   );
   assertEquals(of("UniPCMultistep", { solver_type: "midpoint" }), "unipc");
+  assertEquals(of("UniPCMultistep", { disable_corrector: [0, 1] }), "unipc,corrector_from=2");
   assertEquals(of("PNDM", { skip_prk_steps: true }), "plms");
   assertEquals(of("DDPM", { variance_type: "fixed_large" }), "ddpm,variance=large");
   assertEquals(of("DDPM", { variance_type: "fixed_large_log" }), "ddpm,variance=large");
@@ -88,6 +91,7 @@ Deno.test("clippingOf() keeps the noise where diffusers' own step does", () => {
   assertEquals(clip("DDIM", "heun"), "clip,range=1");
   assertEquals(clip("DDPM", "ddpm"), "clip,range=1");
   assertEquals(clip("DDPM", "ddim"), "clip,range=1");
+  assertEquals(clip("My", "ddim", { clip_sample: true }), "clip,range=1");
   assertEquals(clip("TCD", "tcd", { clip_sample: true }), "clip,range=1,keep_eps=true");
   assertEquals(clip("HeunDiscrete", "heun"), undefined);
   assertEquals(clip("UnCLIP", "ddpm", { clip_sample_range: 5 }), "clip,range=5");

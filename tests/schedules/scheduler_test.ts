@@ -118,6 +118,21 @@ Deno.test("spacingOf() says what is typed after --spacing", () => {
   assertEquals(spacing({ _class_name: "LCMScheduler" }, 4), "lcm,original=50");
 });
 
+Deno.test("spacingOf() ignores what another class of schedulers would place levels by", () => {
+  const other = {
+    use_karras_sigmas: true,
+    final_sigmas_type: "sigma_min",
+    sigma_min: 0.1,
+    use_flow_sigmas: true,
+  };
+  const spacing = (name: string) => spacingOf({ _class_name: `${name}Scheduler`, ...other }, 10);
+  assertEquals(spacing("DDIM"), "leading");
+  assertEquals(spacing("EulerAncestralDiscrete"), "linspace,fractional=true,start=noise");
+  assertEquals(spacing("HeunDiscrete").replace(/sigma_max=[\d.]+,/, ""), "karras,start=noise");
+  assertEquals(spacing("DEISMultistep"), "karras,t=round,final=last");
+  assertEquals(processOf({ _class_name: "EulerDiscreteScheduler", ...other }).timesteps, 1000);
+});
+
 Deno.test("pathOf() of a score-based model goes down a geometric series to 0", () => {
   const config = { _class_name: "ScoreSdeVeScheduler", sigma_min: 0.01, sigma_max: 100 };
   const levels = pathOf(config, 5);
@@ -157,6 +172,8 @@ Deno.test("unfollowed() names keys that no scheduler has and values that nothing
   ]);
   assertEquals(unfollowed({ _class_name: "MyScheduler" }), ['_class_name="MyScheduler"']);
   assertEquals(unfollowed({ use_dynamic_shifting: true }), ["use_dynamic_shifting=true"]);
+  assertEquals(unfollowed({ disable_corrector: [0, 1] }), []);
+  assertEquals(unfollowed({ disable_corrector: [2] }), ["disable_corrector=[2]"]);
 });
 
 Deno.test("routeOf() refuses what it cannot follow", () => {
