@@ -22,7 +22,7 @@ import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import type { Io } from "./_io.ts";
 import { progressBar } from "./_progress.ts";
-import sample, { details, settle } from "./sample.ts";
+import sample, { details, pathWishes, settle } from "./sample.ts";
 
 /** Samples of a model unless it is said. */
 const COUNT = 5000;
@@ -45,6 +45,8 @@ const modelFlags = {
   },
   rng: { ...sample.flags.rng, group: drawing },
   spacing: { ...sample.flags.spacing, group: drawing },
+  timesteps: { ...sample.flags.timesteps, group: drawing },
+  sigmas: { ...sample.flags.sigmas, group: drawing },
   "cfg-batch": { ...sample.flags["cfg-batch"], group: drawing },
   out: {
     type: "string",
@@ -289,9 +291,8 @@ async function prepareDraw(
   const plan = await usage(() =>
     makePlan(model, {
       sampler: flags.sampler,
-      steps: flags.steps,
       guidance: given("guidance") ? flags.guidance : undefined,
-      spacing: flags.spacing,
+      ...pathWishes(flags),
     })
   );
   const count = flags.count ?? COUNT;
