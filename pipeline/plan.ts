@@ -122,7 +122,8 @@ function chooseRoute({ scheduler, recommended }: Sampled, process: Process, wish
 /** Whether a text asks for a plugin that does not come with the project, hence for a file's code. */
 export function namesCode(kind: Kind, text: string): boolean {
   const builtins = kind === "sampler" ? builtinSamplers : builtinGuidances;
-  return !Object.hasOwn(builtins, resolveSpec(text, builtins, { aliases }).name);
+  const { name, options } = resolveSpec(text, builtins, { aliases });
+  return !Object.hasOwn(builtins, name) || options["file"] !== undefined; // a loss is code, too
 }
 
 /** Code is run where a person names it, never because a model does. */

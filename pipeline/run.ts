@@ -80,13 +80,14 @@ export async function run(input: Run): Promise<Images> {
   );
   let history: unknown;
   const memory: unknown[] = []; // the histories of guidances
+  let before: tf.Tensor[] = []; // what a step begins with
   try {
     for (const [index, to] of path.slice(1).entries()) {
       signal?.throwIfAborted();
       let last: Prediction | undefined;
       let next: { readonly x: Images; readonly history?: unknown };
       let kept: tf.Tensor[] = [];
-      const before = tensorsOf([x, history, memory]);
+      before = tensorsOf([x, history, memory]);
       tf.engine().startScope();
       try {
         next = await makeStep(sampler, index + 1, {
@@ -109,7 +110,7 @@ export async function run(input: Run): Promise<Images> {
       ({ x, history } = { history: undefined, ...next });
     }
   } catch (error) {
-    tf.dispose(tensorsOf([x, history, memory]));
+    tf.dispose([...before, ...tensorsOf([x, history, memory])]);
     throw error;
   }
   tf.dispose(tensorsOf([history, memory]).filter((tensor) => tensor !== x));

@@ -1,5 +1,12 @@
 import { basename, resolve, toFileUrl } from "@std/path";
-import type { Guidance, Options, Sampler, Values } from "../plugin.ts";
+import {
+  type Guidance,
+  type Loss,
+  NEEDS,
+  type Options,
+  type Sampler,
+  type Values,
+} from "../plugin.ts";
 import { nearest } from "./nearest.ts";
 import { checkOptions, interval, type Kind, optionFault } from "./options.ts";
 import { parseSpec, type Spec } from "./spec.ts";
@@ -22,6 +29,8 @@ export interface Chosen<P> {
   /** A guidance's share of the path; 0 to 1 for a sampler. */
   readonly from: number;
   readonly until: number;
+  /** What the file of a guidance's option `file` exports, where the guidance needs a loss. */
+  readonly loss?: Loss;
 }
 
 /** Where plugins are looked up. */
@@ -56,7 +65,35 @@ export async function choosePlugin<K extends Kind>(
       `Cannot use ${kind} "${name}" with from=${from}: from must be below until, which is ${until}`,
     );
   }
-  return { source: name, plugin, options: rest, from: Number(from), until: Number(until) };
+  const chosen = { source: name, plugin, options: rest, from: Number(from), until: Number(until) };
+  if (!("needs" in plugin && plugin.needs?.includes("loss"))) return chosen;
+  return { ...chosen, loss: await loadLoss(name, `${values["file"] ?? ""}`, lookup) };
+}
+
+/** The function that a file exports by default. */
+async function loadLoss(name: string, file: string, { folder = "." }: Lookup): Promise<Loss> {
+  const fail = (reason: string) => `Cannot use guidance "${name}" with file=${file}: ${reason}`;
+  const url = file === "" ? undefined : locate(file, folder);
+  if (url === undefined) {
+    throw new RangeError(fail("name a file that exports the loss of x0, as in file=./mine.ts"));
+  }
+  if (url.protocol === "file:" && !(await isFile(url))) {
+    throw new RangeError(fail("there is no such file"));
+  }
+  const { default: loss } = await importModule(url, (reason) => fail(reason));
+  if (typeof loss !== "function") throw new TypeError(fail("its default export is no function"));
+  return loss as Loss; // what it returns is checked when it is called
+}
+
+async function importModule(
+  url: URL,
+  fail: (reason: string) => string,
+): Promise<Record<string, unknown>> {
+  try {
+    return await import(url.href);
+  } catch (error) {
+    throw new TypeError(fail(reasonOf(error)), { cause: error });
+  }
 }
 
 /**
@@ -105,12 +142,7 @@ export async function loadPlugin<K extends Kind>(
   if (url.protocol === "file:" && !(await isFile(url))) {
     throw new RangeError(`Cannot find ${kind} "${name}": there is no such file`);
   }
-  let module: Record<string, unknown>;
-  try {
-    module = await import(url.href);
-  } catch (error) {
-    throw new TypeError(`Cannot load ${kind} "${name}": ${reasonOf(error)}`, { cause: error });
-  }
+  const module = await importModule(url, (reason) => `Cannot load ${kind} "${name}": ${reason}`);
   return checkPlugin(kind, name, module.default);
 }
 
@@ -143,11 +175,19 @@ export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknow
     }
   }
   const { needs = [], options } = value;
-  const wants = ["unconditional", "classifier"];
-  if (kind === "guidance" && !(Array.isArray(needs) && needs.every((it) => wants.includes(it)))) {
-    throw fail(`has a wrong needs: it must be a list of ${wants.join(" and ")}`);
+  if (kind === "guidance" && !(Array.isArray(needs) && needs.every((it) => NEEDS.includes(it)))) {
+    throw fail(`has a wrong needs: it must be a list of ${NEEDS.join(" and ")}`);
   }
   if (!isRecord(options)) throw fail("has no options (an empty object where it takes none)");
+  for (const [need, key] of [["class", "class"], ["model", "model"], ["loss", "file"]] as const) {
+    const option = options[key];
+    if (
+      kind === "guidance" && Array.isArray(needs) && needs.includes(need) &&
+      !(isRecord(option) && option.type === "text")
+    ) {
+      throw fail(`needs ${need}, so it must have an option ${key} of type text`);
+    }
+  }
   for (const [key, option] of Object.entries(options)) {
     const fault = tableFault(option) ??
       (kind === "guidance" && Object.hasOwn(interval, key) ? "the host gives it" : undefined) ??
@@ -168,14 +208,17 @@ function tableFault(option: unknown): string | undefined {
       if (![min, max].every((it) => ["undefined", "number"].includes(typeof it))) {
         return "its min and max must be numbers";
       }
+      if (typeof preset !== "number") return "its default must be a number";
       return fault(optionFault({ ...option, type, help: "", default: 0 }, preset));
     case "flag":
       return fault(optionFault({ type, help: "", default: false }, preset));
     case "choice":
       if (!Array.isArray(choices)) return "it has no choices";
       return fault(optionFault({ type, help: "", default: "", choices }, preset));
+    case "text":
+      return fault(optionFault({ type, help: "", default: "" }, preset));
     default:
-      return "its type must be number, flag or choice";
+      return "its type must be number, flag, choice or text";
   }
 }
 

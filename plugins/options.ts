@@ -1,4 +1,5 @@
 import type { Option, Options, Values } from "../plugin.ts";
+import { parseCurve } from "./curve.ts";
 import { nearest } from "./nearest.ts";
 import { numberFault, readNumber } from "./number.ts";
 
@@ -14,10 +15,11 @@ export const interval = {
 /**
  * The checked values of a plugin's options, defaults filled in.
  *
+ * @param kind what messages call the plugin.
  * @throws {RangeError} If an option is unknown or its value is wrong; the message says which.
  */
 export function checkOptions<const O extends Options>(
-  kind: Kind | "spacing",
+  kind: Kind | "features" | "spacing",
   name: string,
   options: O,
   given: Readonly<Record<string, string | number | boolean>>,
@@ -42,11 +44,34 @@ export function checkOptions<const O extends Options>(
   return Object.fromEntries(values) as Values<O>;
 }
 
+/** The values of options after a share of the path, those that vary along it as numbers. */
+export function optionsAt<O extends Options>(
+  options: O,
+  values: Values<O>,
+  share: number,
+): Values<O> {
+  const now = Object.entries(values).map(([key, value]: [string, unknown]) => {
+    const option = options[key];
+    const varies = option?.type === "number" && option.varies && typeof value === "string";
+    return [key, varies ? parseCurve(value)?.at(share) : value];
+  });
+  // The texts were checked when the options were.
+  return Object.fromEntries(now) as Values<O>;
+}
+
 /** What is wrong with a value of an option, such as `must be between 0 and 1`. */
 export function optionFault(option: Option, value: unknown): string | undefined {
   switch (option.type) {
-    case "number":
+    case "number": {
+      if (option.varies && typeof value === "string") {
+        const values = parseCurve(value)?.values;
+        if (values === undefined) return "must be a number, or as 7x5+1x15, linear:7:1, cosine:7:1";
+        return values.map((each) => numberFault(each, option)).find((fault) => fault !== undefined);
+      }
       return numberFault(typeof value === "number" ? value : NaN, option);
+    }
+    case "text":
+      return typeof value === "string" ? undefined : "must be a text";
     case "flag":
       return typeof value === "boolean" ? undefined : "must be true or false";
     case "choice": {
@@ -64,7 +89,11 @@ export function describeOption(key: string, option: Option): { name: string; hel
   if (option.type === "choice") {
     return { name: `${key}=${option.choices.join("|")}`, help: `${help} (default: ${preset})` };
   }
-  const { min, max, integer } = option;
+  if (option.type === "text") {
+    const note = preset === "" ? "" : ` (default: ${preset})`;
+    return { name: `${key}=${option.value ?? "TEXT"}`, help: `${help}${note}` };
+  }
+  const { min, max, integer, varies } = option;
   const range = min === undefined && max === undefined
     ? ""
     : max === undefined
@@ -72,7 +101,7 @@ export function describeOption(key: string, option: Option): { name: string; hel
     : min === undefined
     ? `at most ${max}; `
     : `${min} to ${max}; `;
-  const name = `${key}=${integer ? "INTEGER" : "NUMBER"}`;
+  const name = `${key}=${varies ? "NUMBER|LIST" : integer ? "INTEGER" : "NUMBER"}`;
   return { name, help: `${help} (${range}default: ${preset})` };
 }
 
@@ -89,7 +118,10 @@ function negated(options: Options, typed: string): boolean {
 }
 
 function readOption(option: Option, text: string): number | boolean | string {
-  if (option.type === "number") return readNumber(text);
+  if (option.type === "number") {
+    const number = readNumber(text);
+    return option.varies && Number.isNaN(number) ? text : number;
+  }
   return option.type === "flag" && /^(true|false)$/.test(text) ? text === "true" : text;
 }
 

@@ -134,3 +134,11 @@ Deno.test("ddim() refuses to climb with noise", async () => {
   };
   await assertRejects(() => run(input), RangeError, "it can climb to more noise with eta=0 only");
 });
+
+Deno.test("ddim() takes levels for one that differ by rounding alone", async () => {
+  const { predict } = closedForm({ mixture: gaussian({ mean: 0.5, variance: 0.09 }) });
+  const [first, ...rest] = linearPath(5);
+  const level = { t: 999, alpha: 0.6, sigma: 0.8 };
+  const path = [first ?? level, level, { ...level, sigma: level.sigma + 1e-13 }, ...rest.slice(3)];
+  await drawn({ sampler: choose(ddim, { eta: 1 }), path, predict, noise: noiseOf(2, [1, 1, 1]) });
+});

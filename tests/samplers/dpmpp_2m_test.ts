@@ -27,6 +27,8 @@ testTrajectories(dpmpp2m, {
     dpmpp_2m_2steps: {},
     dpmpp_2m_20steps: {},
     dpmpp_2m_sigma_min: {},
+    dpmpp_2m_sigma_min_14steps: {},
+    dpmpp_2m_sigma_min_15steps: {},
     dpmpp_2m_sigma_min_20steps: {},
     dpmpp_2m_euler_at_final: { euler_at_final: true },
     dpmpp_2m_heun_trailing: { solver: "heun" },

@@ -1,12 +1,24 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Sampler } from "../../plugin.ts";
 import { checkPlugin } from "../../plugins/load.ts";
+import deis from "../../samplers/deis.ts";
+import dpmpp2m from "../../samplers/dpmpp_2m.ts";
+import lms from "../../samplers/lms.ts";
 import { samplers } from "../../samplers/mod.ts";
 import diffusers from "../fixtures/samplers-diffusers/cases.json" with { type: "json" };
 import kDiffusion from "../fixtures/samplers-kdiffusion/cases.json" with { type: "json" };
 import more from "../fixtures/samplers-more/cases.json" with { type: "json" };
 import openai from "../fixtures/samplers-openai/cases.json" with { type: "json" };
+import {
+  choose,
+  closedForm,
+  distance,
+  drawn,
+  linearPath,
+  noiseOf,
+} from "../pipeline/_closed_form.ts";
 import { callsOf, errorOf } from "./_convergence.ts";
+import { gaussian } from "./_moments.ts";
 
 const HERE = new URL("./", import.meta.url);
 const filesOf = (folder: URL) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
@@ -36,6 +48,23 @@ Deno.test("every run of the fixtures is repeated by a sampler's test", () => {
   assertEquals(names.filter((name) => !new RegExp(`\\b${name}"?: `).test(texts)), []);
   const kinds = new Set(Object.values(openai.cases).map(({ kind }) => kind));
   assertEquals([...kinds].filter((kind) => !texts.includes(`casesOf("${kind}")`)), []);
+});
+
+Deno.test("multistep samplers lose nothing where a path has a level twice", async () => {
+  const path = linearPath(20);
+  const twice = path.toSpliced(10, 0, ...path.slice(10, 11));
+  const three = { order: 3, lower_order_final: false };
+  for (const [sampler, given] of [[lms, {}], [dpmpp2m, three], [deis, three]] as const) {
+    const images: Float32Array[] = [];
+    for (const levels of [path, twice]) {
+      const { predict } = closedForm({ mixture: gaussian({ mean: 0.5, variance: 0.09 }) });
+      const chosen = choose(checkPlugin("sampler", sampler.name, sampler), given);
+      images.push(
+        await drawn({ sampler: chosen, path: levels, predict, noise: noiseOf(3, [1, 1, 1]) }),
+      );
+    }
+    assert(distance(images[0] ?? [], images[1] ?? []) < 1e-6, sampler.name);
+  }
 });
 
 for (const sampler of all) {

@@ -9,7 +9,7 @@ import { testTrajectories } from "./_trajectories.ts";
 // Its weights are made for t from 0 to 1000, which variance-exploding levels do not have.
 testSampler(lcm, { families: ["vp", "flow"], settings: [{ timestep_scaling: 5, sigma_data: 1 }] });
 testTrajectories(lcm, {
-  diffusers: { lcm_4: {}, lcm_1: {}, lcm_8: { timestep_scaling: 8 } },
+  diffusers: { lcm_4: {}, lcm_1: {}, lcm_4_alpha: {}, lcm_8: { timestep_scaling: 8 } },
 });
 
 Deno.test("lcm() answers x itself at t = 0 (equation 9)", async () => {

@@ -1,11 +1,12 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import * as tf from "tfjs";
 import type { Level } from "../../plugin.ts";
 import { pathProcess } from "../../pipeline/process.ts";
 import { timelineOf } from "../../pipeline/run.ts";
 import heun from "../../samplers/heun.ts";
 import restart from "../../samplers/restart.ts";
 import { testSampler } from "../laws.ts";
-import { choose, closedForm, drawn, noiseOf } from "../pipeline/_closed_form.ts";
+import { alone, choose, closedForm, distance, drawn, noiseOf } from "../pipeline/_closed_form.ts";
 import { testOrder } from "./_convergence.ts";
 import { assertSame, draws } from "./_equal.ts";
 import { gaussian } from "./_moments.ts";
@@ -41,6 +42,19 @@ Deno.test("restart() draws noise only to go back up", async () => {
   const { predict } = closedForm({ mixture: gaussian({ mean: 0, variance: 1 }) });
   await drawn({ sampler, path: timelineOf(sampler, path), predict, noise: counted });
   assertEquals(drawnTimes, 3);
+});
+
+Deno.test("restart() goes up by the noise between both levels, times s_noise", async () => {
+  const [low, high] = [{ t: 3, alpha: 0.8, sigma: 0.6 }, { t: 4, alpha: 0.6, sigma: 0.8 }];
+  const { x } = await restart.step({
+    ...alone(low, high),
+    x: tf.tensor4d([1, -1], [1, 1, 2, 1]),
+    predict: () => Promise.reject(new Error("it called the network")),
+    noise: () => tf.tensor4d([1, 2], [1, 1, 2, 1]),
+    options: { ...choose(restart).options, ...given, s_noise: 1.5 },
+  }, undefined);
+  const std = 0.6 * Math.sqrt((0.8 / 0.6) ** 2 - (0.6 / 0.8) ** 2) * 1.5;
+  assert(distance(x.dataSync(), [0.75 + std, -0.75 + 2 * std]) < 1e-6);
 });
 
 Deno.test("restart() makes good what few steps got wrong", async () => {
