@@ -156,7 +156,7 @@ export interface Guidance<O extends Options = Options, H = unknown> extends Plug
   guide(
     prediction: Prediction,
     input: Guide<O>,
-    history: H | undefined,
+    history?: H,
   ): Guided<H> | Promise<Guided<H>>;
 }
 

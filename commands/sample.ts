@@ -17,6 +17,7 @@ import {
   settingsOfImage,
   settingsText,
   shardOf,
+  splitClasses,
 } from "../pipeline/settings.ts";
 import type { Level } from "../plugin.ts";
 import { readNumber } from "../plugins/number.ts";
@@ -34,7 +35,7 @@ const flags = {
   class: {
     type: "string",
     value: "NAME,…",
-    help: "classes, by name or number, given to the images in turn; none for the null class",
+    help: "classes given to the images in turn; none for the null class; 3:0.7,8:0.3 mixes",
   },
   steps: { type: "integer", min: 1, help: "levels on the way from noise to image" },
   sampler: {
@@ -282,7 +283,8 @@ export function settle(
   given: (flag: "rng" | "unconditional") => boolean,
   repeated?: Settings,
 ): Settings {
-  const asked = flags.class?.split(",").map((name) => name.trim()) ?? repeated?.classes;
+  const asked = (flags.class === undefined ? undefined : splitClasses(flags.class)) ??
+    repeated?.classes;
   const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);
   return {
     model: model.name,

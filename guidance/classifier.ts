@@ -1,11 +1,12 @@
-import { clipByValue } from "tfjs";
-import { combine, fromEps, type Guidance } from "../plugin.ts";
+import { clipByValue, div, maximum, sqrt, square } from "tfjs";
+import { combine, fromEps, type Guidance, type Images, sumOfImage } from "../plugin.ts";
 
 const options = {
   scale: {
     type: "number",
     default: 10,
     min: 0,
+    varies: true,
     help: "0 is off; 10 suits a network without the class, 1 one that has it too",
   },
   form: {
@@ -20,7 +21,24 @@ const options = {
     min: 0,
     help: "in score form, the most that one prediction of a pixel is moved",
   },
+  normalize: {
+    type: "flag",
+    default: false,
+    help: "give each image's gradient the root mean square 1, so that its direction alone counts",
+  },
+  model: {
+    type: "text",
+    default: "",
+    value: "MODEL",
+    help: "the model whose classifier is asked; the sampled one's own without it",
+  },
 } as const;
+
+/** Images whose root mean square is 1; an image of zeros stays. */
+function unit(images: Images): Images {
+  const mean = combine([images.shape[0] / images.size, sumOfImage(square<Images>(images))]);
+  return div(images, maximum(sqrt(mean), 1e-12));
+}
 
 /** Classifier guidance: along the gradient of log p(label | x) of a classifier of noisy images. */
 const classifier: Guidance<typeof options> = {
@@ -30,13 +48,14 @@ const classifier: Guidance<typeof options> = {
   options,
   needs: ["classifier"],
   async guide(prediction, { x, at, classifierGradient, takesShift, options }) {
-    const { scale, form, limit } = options;
+    const { scale, form, limit, normalize } = options;
     if (form === "mean" && !takesShift) {
       throw new RangeError("the sampler has no mean to shift: use form=score or another sampler");
     }
     const byScore = form === "score" || !takesShift;
     if (scale === 0 || byScore && at.alpha === 0) return prediction; // pure noise shows no class
-    const gradient = await classifierGradient();
+    const slope = await classifierGradient();
+    const gradient = normalize ? unit(slope) : slope;
     const { eps, shift, ...rest } = prediction;
     if (byScore) {
       const most = limit * at.alpha / at.sigma; // x0 moves by sigma / alpha of what eps does

@@ -4,8 +4,16 @@
  * @module
  */
 export const guidances = {
+  apg: () => import("./apg.ts"),
+  autoguidance: () => import("./autoguidance.ts"),
   cfg: () => import("./cfg.ts"),
+  cfg_zero: () => import("./cfg_zero.ts"),
+  cfgpp: () => import("./cfgpp.ts"),
   classifier: () => import("./classifier.ts"),
   clip: () => import("./clip.ts"),
+  frequency: () => import("./frequency.ts"),
+  loss: () => import("./loss.ts"),
+  negative: () => import("./negative.ts"),
+  rescale: () => import("./rescale.ts"),
   threshold: () => import("./threshold.ts"),
 } as const;

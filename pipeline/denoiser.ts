@@ -7,16 +7,26 @@ import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
 import { unet2d } from "../models/unet_2d.ts";
-import type { Images, Level, Prediction } from "../plugin.ts";
+import {
+  combine,
+  type Guidance,
+  type Guided,
+  type Images,
+  type Level,
+  type Need,
+  type Prediction,
+} from "../plugin.ts";
 import type { Chosen } from "../plugins/load.ts";
-import type { Guidance } from "../plugin.ts";
-import type { Model } from "./model.ts";
+import { optionsAt } from "../plugins/options.ts";
+import { CLEAN } from "../schedules/mod.ts";
+import { type Model, openModel } from "./model.ts";
 import {
   networkInput,
   type Parameterization,
   parameterization,
   toPrediction,
 } from "./prediction.ts";
+import { findClass } from "./settings.ts";
 
 /**
  * How the labelled and the unlabelled half of a guided batch are computed: in one call, or in two,
@@ -33,20 +43,24 @@ export interface Denoiser {
   readonly network: Compiled;
   /** d log p(label | x, t) / dx by the model's classifier, where it has one. */
   readonly gradient?: Compiled | undefined;
+  /** `(d answer / d x)ᵀ slope` of the UNet: x, t, slope and labels. */
+  readonly pullback?: Compiled | undefined;
+  /** The networks of another model on the same engine, opened once. */
+  readonly other?: ((model: string) => Networks) | undefined;
   /** `together` where absent. */
   readonly cfgBatch?: CfgBatch | undefined;
 }
 
 /** The part of a denoiser that predictions take. */
-export interface Networks
-  extends Pick<Denoiser, "parameterization" | "network" | "gradient" | "cfgBatch"> {
-  readonly model: Pick<Model, "name" | "nullClass">;
+export interface Networks extends Omit<Denoiser, "model" | "engine"> {
+  readonly model: Pick<Model, "name" | "nullClass" | "labels">;
 }
 
 /** Puts a model on an engine. */
 export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch): Denoiser {
   const { config, weights } = model.unet;
   const { classifier } = model;
+  const others = new Map<string, Networks>();
   return {
     model,
     engine,
@@ -61,6 +75,21 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
       ],
       weights,
     ),
+    pullback: engine.compile(
+      (scope, x, t, slope, labels) => {
+        const answer = (x: tf.Tensor) =>
+          unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined);
+        return [tf.grad(answer)(x as Images, slope)];
+      },
+      weights,
+    ),
+    other(name) {
+      const known = others.get(name);
+      if (known !== undefined) return known;
+      const opened = loadDenoiser(otherModel(name, model), engine, cfgBatch);
+      others.set(name, opened);
+      return opened;
+    },
     gradient: classifier && engine.compile(
       (scope, x, t, labels) => [
         classifierGradient(
@@ -76,27 +105,58 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
   };
 }
 
+/** A model that is asked about the images of another one. */
+function otherModel(name: string, { name: own, unet, labels }: Model): Model {
+  const other = openModel(name);
+  const fail = (what: string) =>
+    new TypeError(`Cannot use ${name} beside ${own}: it has other ${what}, so it must be another`);
+  const [theirs, ours] = [other.unet.config, unet.config];
+  if (theirs.in_channels !== ours.in_channels || theirs.sample_size !== ours.sample_size) {
+    throw fail("images");
+  }
+  if (other.labels.join() !== labels.join()) throw fail("classes");
+  return other;
+}
+
+/** A class of each image and its weight among several. */
+export interface Part {
+  readonly labels: Int32Array;
+  readonly weights: Float32Array;
+}
+
 /** What a batch of images is to show. */
 export interface Conditions {
   /** The class that the network is given for each image; the null class for none. */
   readonly network?: Int32Array | undefined;
+  /**
+   * Where an image shows several classes, all of them; each image's weights sum to 1. Their scores
+   * are composed (Liu et al. 2022, arXiv 2206.01714, equation 11).
+   */
+  readonly blend?: readonly Part[] | undefined;
   /** The class that a classifier pulls each image to; none where an image has no class. */
   readonly classifier?: Int32Array | undefined;
 }
 
 /**
- * Predicts clean images behind noisy ones; `share` is how much of the path lies behind, and `to` is
- * where the step goes.
+ * Predicts clean images behind noisy ones; `share` is how much of the path lies behind, `to` is
+ * where the step goes, and `memory` holds what guidances remember, for the caller to keep.
  */
-export type Predict = (x: Images, at: Level, share: number, to?: Level) => Promise<Prediction>;
+export type Predict = (
+  x: Images,
+  at: Level,
+  share: number,
+  to?: Level,
+  memory?: unknown[],
+) => Promise<Prediction>;
 
 /**
  * The guided prediction of a batch: the network's answer, then each guidance that is active, in
- * order. Where one of them needs the unconditional half, both are computed in one call, or in two
+ * order. All answers that they need of the network are computed in one call, or one after another
  * where `cfgBatch` is `sequential`.
  *
  * @param takesShift whether the sampler adds a prediction's shift.
  * @throws {TypeError} Where a guidance needs what the model does not have.
+ * @throws {RangeError} Where a guidance names a class that there is not.
  */
 export function guidedPredict(
   networks: Networks,
@@ -104,30 +164,59 @@ export function guidedPredict(
   guidances: readonly Chosen<Guidance>[],
   takesShift: boolean,
 ): Predict {
-  for (const { plugin } of guidances) checkNeeds(plugin, networks, conditions);
-  const { parameterization } = networks;
-  return async (x, at, share, to) => {
-    const active = guidances.filter(({ from, until }) =>
+  const { parameterization, model } = networks;
+  const all = guidances.map((chosen) => ({
+    ...chosen,
+    ...answersFor(chosen, networks, conditions),
+  }));
+  const { network: labels, blend } = conditions;
+  const free = labels?.map(() => model.nullClass ?? 0);
+  return async (x, at, share, to, memory = []) => {
+    const active = [...all.entries()].filter(([, { from, until }]) =>
       from <= share && (share < until || until === 1)
     );
-    const wantsBoth = active.some(({ plugin }) => plugin.needs?.includes("unconditional"));
-    const [labelled, free] = await callNetwork(networks, conditions, x, at, wantsBoth);
-    let prediction = toPrediction(labelled, x, at, parameterization, to);
-    const unconditional = () => {
-      if (free === undefined) throw new TypeError('it must list "unconditional" in needs');
-      return Promise.resolve(toPrediction(free, x, at, parameterization, to));
-    };
-    const gradient = () => callGradient(networks, conditions, x, at);
-    for (const { plugin, options } of active) {
+    const asked = active.flatMap(([, { plugin, classes }]) => [
+      ...plugin.needs?.includes("unconditional") && free ? [free] : [],
+      ...classes ? [classes] : [],
+    ]);
+    const parts = blend?.map(({ labels }) => labels) ?? (labels ? [labels] : []);
+    const answers = await callNetwork(networks, [...asked, ...parts], x, at);
+    const answerOf = (labels?: Int32Array) =>
+      toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
+    const unguided = blend ? blended(blend, answerOf) : answerOf(labels);
+    let prediction = unguided;
+    for (const [index, { plugin, options, loss, classes, other, gradient }] of active) {
+      const lacks = (need: Need) => new TypeError(`it must list "${need}" in needs`);
+      const has = (need: Need) => plugin.needs?.includes(need) === true;
+      const ask = async (need: Need, get: () => Prediction | Promise<Prediction>) => {
+        if (!has(need)) throw lacks(need);
+        return await get();
+      };
       try {
-        prediction = await plugin.guide(prediction, {
+        const { history, ...guided }: Guided = await plugin.guide(prediction, {
           x,
           at,
-          unconditional,
-          classifierGradient: gradient,
+          to: to ?? CLEAN,
+          share,
+          unguided,
+          unconditional: () => ask("unconditional", () => answerOf(free)),
+          ofClass: () => ask("class", () => answerOf(classes)),
+          ofModel: () => ask("model", () => other?.(x, at, share, to) ?? unguided),
+          classifierGradient: async () => {
+            if (gradient === undefined) throw lacks("classifier");
+            return await gradient(x, at);
+          },
+          loss(x0, at) {
+            if (loss === undefined) throw lacks("loss");
+            return loss(x0, at);
+          },
+          throughNetwork: (slope) =>
+            throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at),
           takesShift,
-          options,
-        });
+          options: optionsAt(plugin.options, options, share),
+        }, memory[index]);
+        memory[index] = history;
+        prediction = guided;
       } catch (cause) {
         if (!(cause instanceof Error)) throw cause;
         const Kind = cause instanceof RangeError ? RangeError : Error;
@@ -139,19 +228,45 @@ export function guidedPredict(
   };
 }
 
-function checkNeeds(plugin: Guidance, { model, gradient }: Networks, conditions: Conditions) {
+/** What a guidance will ask for, beside the network's own answers; refuses what there is not. */
+function answersFor(
+  { plugin, options }: Chosen<Guidance>,
+  networks: Networks,
+  conditions: Conditions,
+): {
+  readonly classes?: Int32Array | undefined;
+  readonly other?: Predict | undefined;
+  readonly gradient?: ((x: Images, at: Level) => Promise<Images>) | undefined;
+} {
+  const { model } = networks;
+  const { network: labels } = conditions;
+  const [name, file] = [`${options["class"] ?? ""}`, `${options["model"] ?? ""}`];
+  const needs = (need: Need) => plugin.needs?.includes(need) === true;
   const fail = (reason: string) =>
     new TypeError(`Cannot use guidance "${plugin.name}" with ${model.name}: ${reason}`);
-  if (plugin.needs?.includes("unconditional") && model.nullClass === undefined) {
+  if (needs("unconditional") && model.nullClass === undefined) {
     throw fail("the model has no null class, so it predicts nothing without a label");
   }
-  if (!plugin.needs?.includes("classifier")) return;
-  if (gradient === undefined) {
+  if (needs("class") && name === "") throw fail("name a class, as in class=3");
+  const label = needs("class") ? findClass(model, name) : "none";
+  const number = label === "none" ? model.nullClass ?? 0 : model.labels.indexOf(label);
+  if (needs("model") && file === "") throw fail("name a model, as in model=runs/early");
+  const other = file === "" || !(needs("model") || needs("classifier"))
+    ? networks
+    : networks.other?.(file);
+  if (other === undefined) throw fail("no other model can be opened here");
+  if (needs("classifier") && other.gradient === undefined) {
     throw fail("the model has no classifier/ folder; train one with train-classifier");
   }
-  if (conditions.classifier === undefined) {
+  if (needs("classifier") && conditions.classifier === undefined) {
     throw fail("it needs a class to pull the images to; give one with --class");
   }
+  if (needs("loss") && networks.pullback === undefined) throw fail("it has no slope");
+  return {
+    classes: needs("class") ? labels?.map(() => number) : undefined,
+    other: needs("model") ? guidedPredict(other, conditions, [], false) : undefined,
+    gradient: needs("classifier") ? (x, at) => callGradient(other, conditions, x, at) : undefined,
+  };
 }
 
 function checkPrediction(prediction: Prediction, x: Images, name: string): void {
@@ -167,41 +282,77 @@ function checkPrediction(prediction: Prediction, x: Images, name: string): void 
   }
 }
 
-/** The labelled answer, and the unlabelled one where it is wanted, from one call or from two. */
+/** The composed prediction of several classes: scores, hence x0 and eps, by their weights. */
+function blended(blend: readonly Part[], answerOf: (labels: Int32Array) => Prediction): Prediction {
+  const answers = blend.map(({ labels, weights }) => {
+    return { ...answerOf(labels), weight: tf.tensor4d(weights, [weights.length, 1, 1, 1]) };
+  });
+  const sum = (half: "x0" | "eps") =>
+    combine(...answers.map((answer): [tf.Tensor, Images] => [answer.weight, answer[half]]));
+  const mix = answers[0]?.mix; // a variance is no score: that of the first class stands
+  return { x0: sum("x0"), eps: sum("eps"), ...(mix && { mix }) };
+}
+
+const keyOf = (labels: Int32Array | undefined): string => labels?.join() ?? "";
+
+/** The network's answers to lists of labels, each different one once, by their keys. */
 async function callNetwork(
-  { network, model, cfgBatch, parameterization }: Networks,
-  { network: labels }: Conditions,
+  { network, cfgBatch, parameterization }: Networks,
+  asked: readonly Int32Array[],
   noisy: Images,
   at: Level,
-  both: boolean,
-): Promise<[Images, Images | undefined]> {
+): Promise<ReadonlyMap<string, Images>> {
   const x = networkInput(noisy, at, parameterization);
   const [batch] = x.shape;
-  if (labels === undefined) { // of a network without classes
-    const [raw] = await network(x, tf.fill([batch], at.t));
-    return [raw as Images, undefined];
-  }
-  const nullClass = model.nullClass ?? 0;
-  const half = async (classes: Int32Array): Promise<Images> => {
-    const [raw] = await network(x, tf.fill([batch], at.t), tf.tensor1d(classes, "int32"));
+  const lists = [...new Map(asked.map((labels) => [keyOf(labels), labels])).values()];
+  const call = async (labels?: Int32Array): Promise<Images> => {
+    const count = (labels?.length ?? batch) / batch;
+    const [raw] = await network(
+      count === 1 ? x : tf.concat(Array<Images>(count).fill(x)),
+      tf.fill([count * batch], at.t),
+      ...labels ? [tf.tensor1d(labels, "int32")] : [],
+    );
     return raw as Images;
   };
-  if (!both || labels.every((label) => label === nullClass)) {
-    const raw = await half(labels);
-    return [raw, both ? raw : undefined];
-  }
+  if (lists.length === 0) return new Map([["", await call()]]); // of a network without classes
+  const answers: Images[] = [];
   if (cfgBatch === "sequential") {
-    return [await half(labels), await half(new Int32Array(batch).fill(nullClass))];
+    for (const labels of lists) answers.push(await call(labels));
+  } else {
+    const labels = Int32Array.from(lists.flatMap((list) => [...list]));
+    answers.push(...tf.split(await call(labels), lists.length) as Images[]);
   }
-  const twice = new Int32Array(2 * batch).fill(nullClass, 0, batch);
-  twice.set(labels, batch);
-  const [raw] = await network(
-    tf.concat([x, x]),
-    tf.fill([2 * batch], at.t),
-    tf.tensor1d(twice, "int32"),
-  );
-  const [free, labelled] = tf.split(raw as Images, 2) as [Images, Images];
-  return [labelled, free];
+  return new Map(lists.map((labels, i) => [keyOf(labels), answers[i] as Images]));
+}
+
+/** `(d x0 / d x)ᵀ slope` of the labelled answer, composed where it is of several classes. */
+async function throughNetwork(
+  { pullback, parameterization }: Networks,
+  parts: readonly { readonly labels?: Int32Array | undefined; readonly weights?: Float32Array }[],
+  answers: ReadonlyMap<string, Images>,
+  slope: Images,
+  x: Images,
+  at: Level,
+): Promise<Images> {
+  if (pullback === undefined) throw new TypeError("the model has no slope");
+  const slopes: Images[] = [];
+  for (const { labels, weights } of parts) {
+    const own = weights ? tf.mul(slope, tf.tensor4d(weights, [weights.length, 1, 1, 1])) : slope;
+    const clean = (raw: tf.Tensor, x: tf.Tensor) => {
+      const { x0 } = toPrediction(raw as Images, x as Images, at, parameterization);
+      return tf.add(x0, tf.mul(x, 0)); // tf.grads refuses what x is no part of
+    };
+    const raw = answers.get(keyOf(labels)) as Images;
+    const [byAnswer, direct] = tf.grads(clean)([raw, x], own) as [Images, Images];
+    const [through] = await pullback(
+      networkInput(x, at, parameterization),
+      tf.fill([x.shape[0]], at.t),
+      byAnswer,
+      ...labels ? [tf.tensor1d(labels, "int32")] : [],
+    );
+    slopes.push(direct, networkInput(through as Images, at, parameterization)); // a factor alone
+  }
+  return tf.addN(slopes);
 }
 
 async function callGradient(
@@ -210,9 +361,10 @@ async function callGradient(
   x: Images,
   at: Level,
 ): Promise<Images> {
-  if (gradient === undefined || labels === undefined) {
-    throw new TypeError('it must list "classifier" in needs');
-  }
-  const [slope] = await gradient(x, tf.fill([x.shape[0]], at.t), tf.tensor1d(labels, "int32"));
+  const [slope] = await (gradient as Compiled)(
+    x,
+    tf.fill([x.shape[0]], at.t),
+    tf.tensor1d(labels as Int32Array, "int32"), // both were checked before the first step
+  );
   return slope as Images;
 }

@@ -5,6 +5,7 @@
  */
 import { imageSeeds, type NoiseKind, parseSeed, type Seed } from "../noise/mod.ts";
 import { nearest } from "../plugins/nearest.ts";
+import { readNumber } from "../plugins/number.ts";
 import type { Conditions } from "./denoiser.ts";
 import type { Model } from "./model.ts";
 
@@ -125,27 +126,69 @@ function labelOf({ classes }: Settings, index: number): string | undefined {
   return classes[index % classes.length];
 }
 
+/** What can be said of a model's classes. */
+type Classes = Pick<Model, "labels" | "nullClass" | "name">;
+
+/** The classes of a list: `3,8` are two, in turn; `3:0.7,8:0.3` is one that is composed of two. */
+export function splitClasses(text: string): string[] {
+  const pieces = text.split(",").map((piece) => piece.trim());
+  return pieces.every((piece) => /:[^:+]+$/.test(piece)) ? [pieces.join("+")] : pieces;
+}
+
 /**
- * The label that a name or a number stands for, or `none`.
+ * The label that a name or a number stands for, `none`, or several with weights: `3:0.7+8:0.3`.
  *
  * @throws {RangeError} Where the model has no such class.
  */
-export function findClass({ labels, nullClass, name: model }: Model, name: string): string {
-  if (labels.length === 0) throw new RangeError(`Cannot use --class: ${model} has no classes`);
+export function findClass(model: Classes, name: string): string {
+  const { labels, nullClass, name: called } = model;
+  if (labels.length === 0) throw new RangeError(`Cannot use --class: ${called} has no classes`);
   if (name === "none") {
     if (nullClass !== undefined) return name;
-    throw new RangeError(`Cannot use --class none: ${model} was trained without a null class`);
+    throw new RangeError(`Cannot use --class none: ${called} was trained without a null class`);
   }
   const numbered = /^\d+$/.test(name) ? labels[Number(name)] : undefined;
   const label = labels.includes(name) ? name : numbered;
   if (label !== undefined) return label;
+  const shares = readShares(name);
+  if (shares !== undefined) {
+    const found = shares.map(([part, weight]) => [findClass(model, part), weight] as const);
+    const total = found.reduce((sum, [, weight]) => sum + weight, 0);
+    if (nullClass === undefined && Math.abs(total - 1) > 1e-6) {
+      throw new RangeError(
+        `Cannot use --class ${name}: ${called} has no null class, so weights must sum to 1`,
+      );
+    }
+    return found.map(([part, weight]) => `${part}:${weight}`).join("+");
+  }
   const near = nearest(name, labels);
   const known = labels.length > 12 ? [...labels.slice(0, 12), "…"] : labels;
   throw new RangeError(
     `Cannot find class "${name}": ${
-      near === undefined ? `${model} has ${known.join(", ")}` : `did you mean ${near}?`
+      near === undefined ? `${called} has ${known.join(", ")}` : `did you mean ${near}?`
     }`,
   );
+}
+
+/** `3:0.7+8:0.3` as pairs; undefined where a text is no such list. */
+function readShares(text: string): [string, number][] | undefined {
+  const pairs = text.split("+").map((piece): [string, number] => {
+    const [, name = "", weight = ""] = piece.match(/^(.+):([^:]+)$/) ?? [];
+    return [name, readNumber(weight)];
+  });
+  return pairs.some(([, weight]) => Number.isNaN(weight)) ? undefined : pairs;
+}
+
+/** The classes of an image and their weights, which sum to 1 with the null class's. */
+function sharesOf({ labels, nullClass }: Classes, label: string): [number, number][] {
+  const shares = labels.includes(label) ? undefined : readShares(label);
+  if (shares === undefined) return [[labels.indexOf(label), 1]];
+  const rest = 1 - shares.reduce((sum, [, weight]) => sum + weight, 0);
+  const numbers = shares.map(([name, weight]): [number, number] => [
+    name === "none" ? nullClass ?? 0 : labels.indexOf(name),
+    weight,
+  ]);
+  return Math.abs(rest) < 1e-6 ? numbers : [...numbers, [nullClass ?? 0, rest]];
 }
 
 /**
@@ -158,9 +201,18 @@ export function conditionsOf(
   settings: Settings,
   indices: readonly number[],
 ): Conditions {
-  const { nullClass, labels } = model;
+  const { nullClass } = model;
   if (model.unet.config.num_class_embeds === null) return {};
-  const numbers = indices.map((index) => labels.indexOf(labelOf(settings, index) ?? "none"));
+  const shares = indices.map((index) => sharesOf(model, labelOf(settings, index) ?? "none"));
+  const numbers = shares.map(([first]) => first?.[0] ?? -1);
+  const most = Math.max(...shares.map(({ length }) => length));
+  const blend = Array.from({ length: most }, (_, part) => ({
+    labels: Int32Array.from(shares, (each, i) => {
+      const label = each[part]?.[0] ?? numbers[i] ?? -1;
+      return label < 0 ? nullClass ?? 0 : label;
+    }),
+    weights: Float32Array.from(shares, (each) => each[part]?.[1] ?? 0),
+  }));
   const free = settings.unconditional || numbers.some((label) => label < 0);
   if (free && nullClass === undefined) {
     throw new RangeError(`Cannot predict without a class: ${model.name} has no null class`);
@@ -170,7 +222,11 @@ export function conditionsOf(
       numbers,
       (label) => label < 0 || settings.unconditional ? nullClass ?? 0 : label,
     ),
-    classifier: numbers.every((label) => label >= 0) ? Int32Array.from(numbers) : undefined,
+    // A classifier knows no mixture of classes.
+    classifier: most === 1 && numbers.every((label) => label >= 0)
+      ? Int32Array.from(numbers)
+      : undefined,
+    blend: most > 1 && !settings.unconditional ? blend : undefined,
   };
 }
 

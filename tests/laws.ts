@@ -41,6 +41,8 @@ export type Family = "vp" | "ve" | "flow";
 
 /** What the laws need to know of a plugin. */
 export interface Laws<O extends Options> {
+  /** Values of options that it cannot do without, such as a class. */
+  readonly given?: Partial<Values<O>>;
   /** Values of its options to test beside the defaults. */
   readonly settings?: readonly Partial<Values<O>>[];
   /** The levels that it is made for; all of them where absent. */
@@ -240,7 +242,7 @@ export function testGuidance<O extends Options>(
   });
 
   if (neutral === undefined) return;
-  const off: Setting = plain(neutral);
+  const off: Setting = plain({ ...laws.given, ...neutral });
   each(`${name}() changes nothing where it is off`, [off], laws, async (_, levels) => {
     const [unguided] = modelsOf(undefined);
     for (const { predict } of modelsOf(off)) {
@@ -256,8 +258,8 @@ type Setting = Readonly<Record<string, string | number | boolean>>;
 
 const plain = (values: object): Setting => Object.fromEntries(Object.entries(values));
 
-function settingsOf<O extends Options>({ settings = [] }: Laws<O>): Setting[] {
-  return [{}, ...settings].map(plain);
+function settingsOf<O extends Options>({ given = {}, settings = [] }: Laws<O>): Setting[] {
+  return [{}, ...settings].map((setting) => plain({ ...given, ...setting }));
 }
 
 /** Two predictions that are one. */

@@ -5,32 +5,39 @@ import { fromX0, type Images } from "../../plugin.ts";
 import ddim from "../../samplers/ddim.ts";
 import ddpm from "../../samplers/ddpm.ts";
 import { testGuidance } from "../laws.ts";
+import { guideOf } from "./_guide.ts";
 import { choose, type ClosedForm, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
 import { guide, linearPath, NO_CLASS, noiseOf } from "../pipeline/_closed_form.ts";
 
 testGuidance(cfg, {
-  settings: [{ scale: 0 }, { scale: 0.5 }, { scale: 8 }],
-  neutral: { scale: 1 },
+  settings: [{ scale: 0 }, { scale: 0.5 }, { scale: 8 }, { scale: 2, form: "w" }],
+  neutral: { scale: 0, form: "w" },
 });
 
 const images = (...values: number[]): Images => tf.tensor4d(values, [1, 1, values.length, 1]);
 const AT = { t: 500, alpha: 0.6, sigma: 0.8 };
-const never = () => Promise.reject(new Error("it was asked for"));
 
 /** A guidance applied by hand. */
-async function apply(scale: number, labelled: number[], free: number[]) {
+async function apply(
+  scale: number,
+  labelled: number[],
+  free: number[],
+  form: "s" | "w" = "s",
+) {
   const x = images(1, -2);
   const [ours, theirs] = [labelled, free].map((x0) => fromX0(x, AT, images(...x0)));
   const [mix, other] = [images(0.2, 0.3), images(0.8, 0.9)];
   if (ours === undefined || theirs === undefined) throw new TypeError("There are two halves");
-  const guided = await cfg.guide({ ...ours, mix }, {
-    x,
-    at: AT,
-    unconditional: () => Promise.resolve({ ...theirs, mix: other }),
-    classifierGradient: never,
-    takesShift: false,
-    options: { scale },
-  });
+  const guided = await cfg.guide(
+    { ...ours, mix },
+    guideOf({
+      x,
+      at: AT,
+      unconditional: () => Promise.resolve({ ...theirs, mix: other }),
+      takesShift: false,
+      options: { scale, form },
+    }),
+  );
   return { guided, ours, theirs, mix };
 }
 
@@ -46,6 +53,14 @@ Deno.test("cfg() extrapolates from the unconditional to the conditional half", a
   }
 });
 
+Deno.test("cfg() in form w is the form s of 1 + w", async () => {
+  for (const scale of [0, 0.5, 3]) {
+    const { guided } = await apply(scale, [0.5, -1], [0.25, 1], "w");
+    const { guided: same } = await apply(1 + scale, [0.5, -1], [0.25, 1]);
+    assert(distance(guided.x0.dataSync(), same.x0.dataSync()) < 1e-7);
+  }
+});
+
 Deno.test("cfg() keeps the variance of the labelled half", async () => {
   for (const scale of [0, 1, 3]) {
     const { guided, mix } = await apply(scale, [0.5, -1], [0.25, 1]);
@@ -56,8 +71,9 @@ Deno.test("cfg() keeps the variance of the labelled half", async () => {
 Deno.test("cfg() does not ask for the unconditional half at scale 1", async () => {
   const [x, x0] = [images(1), images(0.5)];
   const prediction = fromX0(x, AT, x0);
-  const input = { x, at: AT, unconditional: never, classifierGradient: never, takesShift: true };
-  assert(await cfg.guide(prediction, { ...input, options: { scale: 1 } }) === prediction);
+  for (const options of [{ scale: 1, form: "s" }, { scale: 0, form: "w" }] as const) {
+    assert(await cfg.guide(prediction, guideOf({ x, options })) === prediction);
+  }
 });
 
 const mixture = {

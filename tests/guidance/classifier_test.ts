@@ -6,6 +6,7 @@ import { fromX0, type Images, type Level, type Prediction } from "../../plugin.t
 import ddim from "../../samplers/ddim.ts";
 import ddpm from "../../samplers/ddpm.ts";
 import { testGuidance } from "../laws.ts";
+import { guideOf } from "./_guide.ts";
 import {
   alone,
   choose,
@@ -17,7 +18,7 @@ import {
 import { guide, linearPath, NO_CLASS, noiseOf } from "../pipeline/_closed_form.ts";
 
 testGuidance(classifier, {
-  settings: [{ scale: 4 }, { form: "score", scale: 2 }],
+  settings: [{ scale: 4 }, { form: "score", scale: 2 }, { normalize: true, scale: 0.5 }],
   neutral: { scale: 0 },
 });
 
@@ -29,7 +30,7 @@ const UNLIMITED = 1e6;
 
 /** A guidance applied by hand, to x0 = 0.5, -1. */
 async function apply(
-  options: { scale: number; form: "auto" | "mean" | "score"; limit?: number },
+  options: { scale: number; form: "auto" | "mean" | "score"; limit?: number; normalize?: boolean },
   { takesShift = true, at = AT as Level, shift }: {
     takesShift?: boolean;
     at?: Level;
@@ -39,14 +40,16 @@ async function apply(
   const x = images(...X);
   const rest = { mix: images(0.2, 0.3), ...(shift && { shift }) };
   const before = fromX0(x, at, images(0.5, -1), rest);
-  const after = await classifier.guide(before, {
-    x,
-    at,
-    unconditional: () => Promise.reject(new Error("it was asked for")),
-    classifierGradient: () => Promise.resolve(images(...SLOPE)),
-    takesShift,
-    options: { limit: UNLIMITED, ...options },
-  });
+  const after = await classifier.guide(
+    before,
+    guideOf({
+      x,
+      at,
+      classifierGradient: () => Promise.resolve(images(...SLOPE)),
+      takesShift,
+      options: { limit: UNLIMITED, normalize: false, model: "", ...options },
+    }),
+  );
   return { before, after };
 }
 const values = (tensor: tf.Tensor | undefined) => [...tensor?.dataSync() ?? []];
@@ -67,6 +70,28 @@ Deno.test("classifier() in score form moves no pixel of x0 by more than its limi
     const moved = values(after.x0).map((x0, i) => x0 - (values(before.x0)[i] ?? NaN));
     assert(distance(moved, [0.25, 0.25]) < 1e-3, `moved by ${moved}`);
   }
+});
+
+Deno.test("classifier() normalizes each image's gradient to a root mean square of 1", async () => {
+  const { after } = await apply({ scale: 3, form: "mean", normalize: true });
+  const size = Math.hypot(...SLOPE) / Math.sqrt(SLOPE.length);
+  assert(distance(values(after.shift), SLOPE.map((each) => 3 * each / size)) < 1e-6);
+});
+
+Deno.test("classifier() asks the classifier of the model that it names", async () => {
+  const draw = async (names: string[], other: ClosedForm["mixture"]) => {
+    const guidances = names.map((model) =>
+      guide(classifier, { scale: 1, form: "score", limit: UNLIMITED, model })
+    );
+    const { predict } = closedForm({ mixture, conditions: free, guidances, other });
+    const noise = noiseOf(3, [1, 1, 2]);
+    return await drawn({ sampler: choose(ddim), path: linearPath(4), predict, noise });
+  };
+  assertEquals(await draw(["other"], mixture), await draw([""], mixture));
+  const shifted = { ...mixture, means: [[-0.7, 0.3], [0.4, -0.5]] };
+  assert(distance(await draw(["other"], shifted), await draw([""], mixture)) > 0.1);
+  // Two classifiers that agree pull like one of twice the scale.
+  assert(distance(await draw(["", "other"], mixture), await draw([""], mixture)) > 0.01);
 });
 
 Deno.test("classifier() in mean form leaves the shift to the sampler (ADM, Algorithm 1)", async () => {

@@ -3,6 +3,7 @@ import * as tf from "tfjs";
 import threshold from "../../guidance/threshold.ts";
 import { fromX0, type Images } from "../../plugin.ts";
 import { testGuidance } from "../laws.ts";
+import { guideOf } from "./_guide.ts";
 import { distance } from "../pipeline/_closed_form.ts";
 
 testGuidance(threshold, { settings: [{ percentile: 0.5 }, { max: 1 }, { percentile: 1 }] });
@@ -16,14 +17,15 @@ async function apply(x0: readonly number[], percentile: number, max = 100): Prom
   const shape: [number, number, number, number] = [x0.length / 9, 3, 3, 1];
   const x = tf.zeros(shape) as Images;
   const mix = tf.ones(shape) as Images;
-  const guided = await threshold.guide(fromX0(x, AT, tf.tensor4d([...x0], shape), { mix }), {
-    x,
-    at: AT,
-    unconditional: () => Promise.reject(new Error("it was asked for")),
-    classifierGradient: () => Promise.reject(new Error("it was asked for")),
-    takesShift: true,
-    options: { percentile, max, keep_eps: false },
-  });
+  const guided = await threshold.guide(
+    fromX0(x, AT, tf.tensor4d([...x0], shape), { mix }),
+    guideOf({
+      x,
+      at: AT,
+      takesShift: true,
+      options: { percentile, max, keep_eps: false },
+    }),
+  );
   const noise = guided.x0.dataSync().map((value) => -0.6 * value / 0.8);
   assert(distance(guided.eps.dataSync(), noise) < 1e-6);
   assert(guided.mix === mix);
@@ -85,13 +87,14 @@ Deno.test("threshold() has a largest threshold; at 1 it only clips", async () =>
 
 Deno.test("threshold() knows the quantile of a single pixel", async () => {
   const x = tf.zeros([2, 1, 1, 1]) as Images;
-  const { x0 } = await threshold.guide(fromX0(x, AT, tf.tensor4d([3, -0.5], [2, 1, 1, 1])), {
-    x,
-    at: AT,
-    unconditional: () => Promise.reject(new Error("it was asked for")),
-    classifierGradient: () => Promise.reject(new Error("it was asked for")),
-    takesShift: true,
-    options: { percentile: 0.995, max: 100, keep_eps: false },
-  });
+  const { x0 } = await threshold.guide(
+    fromX0(x, AT, tf.tensor4d([3, -0.5], [2, 1, 1, 1])),
+    guideOf({
+      x,
+      at: AT,
+      takesShift: true,
+      options: { percentile: 0.995, max: 100, keep_eps: false },
+    }),
+  );
   assertEquals([...x0.dataSync()], [1, -0.5]);
 });

@@ -7,11 +7,16 @@
  */
 import * as tf from "tfjs";
 import { alphasCumprod, linear, path, type Spacing } from "../../schedules/mod.ts";
-import { type Conditions, guidedPredict, type Predict } from "../../pipeline/denoiser.ts";
+import {
+  type Conditions,
+  guidedPredict,
+  type Networks,
+  type Predict,
+} from "../../pipeline/denoiser.ts";
 import { pathProcess } from "../../pipeline/process.ts";
 import { run } from "../../pipeline/run.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../../noise/mod.ts";
-import type { Guidance, Images, Level, Sampler } from "../../plugin.ts";
+import type { Guidance, Images, Level, Loss, Sampler } from "../../plugin.ts";
 import type { Chosen } from "../../plugins/load.ts";
 import { checkOptions } from "../../plugins/options.ts";
 import type { PredictionType } from "../../training/objective.ts";
@@ -42,6 +47,26 @@ export interface Noisy {
 const cycle = (list: readonly number[] | undefined, index: number): number =>
   list?.[index % list.length] ?? NaN;
 
+/** The probabilities of components, given one noisy image. */
+function sharesOf(
+  { weights, means, deviations }: Mixture,
+  { x, size, at: { alpha, sigma } }: Noisy,
+  components: readonly number[],
+): number[] {
+  const logs = components.map((k) => {
+    let log = Math.log(weights[k] ?? NaN);
+    for (let d = 0; d < size; d++) {
+      const variance = (alpha * cycle(deviations[k], d)) ** 2 + sigma ** 2;
+      const distance = (x[d] ?? NaN) - alpha * cycle(means[k], d);
+      log -= 0.5 * (Math.log(variance) + distance ** 2 / variance);
+    }
+    return log;
+  });
+  const shares = logs.map((log) => Math.exp(log - Math.max(...logs)));
+  const total = shares.reduce((sum, share) => sum + share, 0);
+  return shares.map((share) => share / total);
+}
+
 /** E[x0 | x] in doubles. */
 export function cleanOf({ weights, means, deviations }: Mixture, noisy: Noisy): Float64Array {
   const { x, size, at: { alpha, sigma }, labels } = noisy;
@@ -49,24 +74,15 @@ export function cleanOf({ weights, means, deviations }: Mixture, noisy: Noisy): 
   for (let image = 0; image < x.length / size; image++) {
     const label = labels?.[image] ?? -1;
     const ours = weights.map((_, k) => k).filter((k) => !(label in weights) || k === label);
-    const logs = ours.map((k) => {
-      let log = Math.log(weights[k] ?? NaN);
-      for (let d = 0; d < size; d++) {
-        const variance = (alpha * cycle(deviations[k], d)) ** 2 + sigma ** 2;
-        const distance = (x[image * size + d] ?? NaN) - alpha * cycle(means[k], d);
-        log -= 0.5 * (Math.log(variance) + distance ** 2 / variance);
-      }
-      return log;
-    });
-    const shares = logs.map((log) => Math.exp(log - Math.max(...logs)));
-    const total = shares.reduce((sum, share) => sum + share, 0);
+    const own = Array.from({ length: size }, (_, d) => x[image * size + d] ?? NaN);
+    const shares = sharesOf({ weights, means, deviations }, { ...noisy, x: own }, ours);
     for (let d = 0; d < size; d++) {
       const value = x[image * size + d] ?? NaN;
       for (const [i, k] of ours.entries()) {
         const [mean, square] = [cycle(means[k], d), cycle(deviations[k], d) ** 2];
         const variance = alpha ** 2 * square + sigma ** 2;
         const clean = mean + alpha * square / variance * (value - alpha * mean);
-        out[image * size + d] = (out[image * size + d] ?? NaN) + (shares[i] ?? NaN) / total * clean;
+        out[image * size + d] = (out[image * size + d] ?? NaN) + (shares[i] ?? NaN) * clean;
       }
     }
   }
@@ -79,6 +95,48 @@ export function gradientOf(mixture: Mixture, noisy: Noisy): Float64Array {
   const free = cleanOf(mixture, { ...noisy, labels: undefined });
   const labelled = cleanOf(mixture, noisy);
   return labelled.map((clean, i) => alpha / sigma ** 2 * (clean - (free[i] ?? NaN)));
+}
+
+/**
+ * `(d E[x0 | x] / d x)ᵀ slope` in doubles: the derivative is `alpha / sigma²` times the covariance of
+ * x0 behind x, of which the part within components is diagonal and the part between is not.
+ */
+export function pullbackOf(
+  { weights, means, deviations }: Mixture,
+  noisy: Noisy,
+  slope: ArrayLike<number>,
+): Float64Array {
+  const { x, size, at: { alpha, sigma }, labels } = noisy;
+  const out = new Float64Array(x.length);
+  for (let image = 0; image < x.length / size; image++) {
+    const label = labels?.[image] ?? -1;
+    const part = (values: ArrayLike<number>) =>
+      Array.from({ length: size }, (_, d) => values[image * size + d] ?? NaN);
+    const [own, along] = [part(x), part(slope)];
+    const dot = (a: ArrayLike<number>) =>
+      along.reduce((sum, value, d) => sum + value * (a[d] ?? NaN), 0);
+    const ours = weights.map((_, k) => k).filter((k) => !(label in weights) || k === label);
+    const cleans = ours.map((k) =>
+      cleanOf({ weights, means, deviations }, {
+        ...noisy,
+        x: own,
+        labels: [k],
+      })
+    );
+    const mean = cleanOf({ weights, means, deviations }, { ...noisy, x: own, labels: [label] });
+    const shares = sharesOf({ weights, means, deviations }, { ...noisy, x: own }, ours);
+    for (let d = 0; d < size; d++) {
+      let covered = -(mean[d] ?? NaN) * dot(mean);
+      for (const [i, k] of ours.entries()) {
+        const square = cycle(deviations[k], d) ** 2;
+        const spread = square * sigma ** 2 / (alpha ** 2 * square + sigma ** 2);
+        const between = (cleans[i]?.[d] ?? NaN) * dot(cleans[i] ?? []);
+        covered += (shares[i] ?? NaN) * (spread * (along[d] ?? NaN) + between);
+      }
+      out[image * size + d] = alpha / sigma ** 2 * covered;
+    }
+  }
+  return out;
 }
 
 /** One call of a network. */
@@ -103,6 +161,8 @@ export interface ClosedForm {
   readonly nullClass?: boolean;
   /** Another classifier's gradient than {@linkcode gradientOf}; null for no classifier at all. */
   readonly gradient?: ((noisy: Noisy) => Float64Array) | null;
+  /** The model that a guidance's option `model` names; a {@linkcode blurred} one where absent. */
+  readonly other?: Mixture;
 }
 
 /** Guided predictions of a model in closed form, and a list of the calls of its networks. */
@@ -110,52 +170,82 @@ export function closedForm(form: ClosedForm): {
   readonly predict: Predict;
   readonly calls: readonly Call[];
   readonly gradients: readonly Call[];
+  readonly pullbacks: readonly Call[];
+  /** The calls of the network of a model that a guidance names. */
+  readonly others: readonly Call[];
 } {
   const { mixture, type = "sample", variance, conditions = {}, guidances = [] } = form;
   const [calls, gradients]: [Call[], Call[]] = [[], []];
+  const [pullbacks, others]: [Call[], Call[]] = [[], []];
   let at: Level = { t: NaN, alpha: NaN, sigma: NaN };
-  const noisyOf = (list: Call[], [x, t, labels]: readonly (tf.Tensor | undefined)[]): Noisy => {
+  const noisyOf = (
+    list: Call[] | undefined,
+    [x, t, labels]: readonly (tf.Tensor | undefined)[],
+  ): Noisy => {
     if (x === undefined || t === undefined) throw new TypeError("A network takes x and t");
     const own = labels && [...labels.dataSync()];
-    list.push({ batch: x.shape[0] ?? 0, at, t: [...t.dataSync()], labels: own });
+    list?.push({ batch: x.shape[0] ?? 0, at, t: [...t.dataSync()], labels: own });
     return { x: x.dataSync(), size: x.size / (x.shape[0] ?? 1), at, labels: own };
   };
   const { gradient = (noisy: Noisy) => gradientOf(mixture, noisy) } = form;
-  const predict = guidedPredict(
-    {
-      model: { name: "mixture", nullClass: form.nullClass === false ? undefined : NO_CLASS },
-      parameterization: { type, learned: variance !== undefined },
-      network(...inputs) {
-        const noisy = noisyOf(calls, inputs);
-        const { alpha, sigma } = at;
-        const answers = cleanOf(mixture, noisy).map((clean, i) => {
-          const eps = ((noisy.x[i] ?? NaN) - alpha * clean) / sigma;
-          return type === "sample" ? clean : type === "epsilon" ? eps : alpha * eps - sigma * clean;
-        });
-        const answer = tf.tensor4d(Float32Array.from(answers), (inputs[0] as Images).shape);
-        if (variance === undefined) return Promise.resolve([answer]);
-        const spread = Float32Array.from(answers, (_, i) => cycle(variance, i % noisy.size));
-        return Promise.resolve([tf.concat([answer, tf.tensor4d(spread, answer.shape)], 3)]);
-      },
-      gradient: gradient === null ? undefined : (...inputs) => {
-        const slope = gradient(noisyOf(gradients, inputs));
-        return Promise.resolve([
-          tf.tensor4d(Float32Array.from(slope), (inputs[0] as Images).shape),
-        ]);
-      },
+  const networksOf = (mixture: Mixture, calls?: Call[]): Networks => ({
+    model: {
+      name: "mixture",
+      labels: mixture.weights.map((_, k) => `${k}`),
+      nullClass: form.nullClass === false ? undefined : NO_CLASS,
     },
-    conditions,
-    guidances,
-    form.takesShift ?? false,
-  );
+    parameterization: { type, learned: variance !== undefined },
+    network(...inputs) {
+      const noisy = noisyOf(calls, inputs);
+      const { alpha, sigma } = at;
+      const answers = cleanOf(mixture, noisy).map((clean, i) => {
+        const eps = ((noisy.x[i] ?? NaN) - alpha * clean) / sigma;
+        return type === "sample" ? clean : type === "epsilon" ? eps : alpha * eps - sigma * clean;
+      });
+      const answer = tf.tensor4d(Float32Array.from(answers), (inputs[0] as Images).shape);
+      if (variance === undefined) return Promise.resolve([answer]);
+      const spread = Float32Array.from(answers, (_, i) => cycle(variance, i % noisy.size));
+      return Promise.resolve([tf.concat([answer, tf.tensor4d(spread, answer.shape)], 3)]);
+    },
+    pullback(x, t, slope, labels) {
+      const noisy = noisyOf(pullbacks, [x, t, labels]);
+      const [batch = 0, height = 0, width = 0, channels = 0] = x?.shape ?? [];
+      const told = tf.slice(slope as Images, 0, [batch, height, width, channels]).dataSync();
+      const { alpha, sigma } = at;
+      const slopes = pullbackOf(mixture, noisy, told).map((clean, i) => {
+        const own = told[i] ?? NaN;
+        if (type === "sample") return clean;
+        return type === "epsilon"
+          ? (own - alpha * clean) / sigma
+          : alpha / sigma * own - (alpha ** 2 / sigma + sigma) * clean;
+      });
+      return Promise.resolve([tf.tensor4d(Float32Array.from(slopes), (x as Images).shape)]);
+    },
+    gradient: gradient === null ? undefined : (...inputs) => {
+      const slope = gradient(noisyOf(gradients, inputs));
+      return Promise.resolve([
+        tf.tensor4d(Float32Array.from(slope), (inputs[0] as Images).shape),
+      ]);
+    },
+    other: () => networksOf(form.other ?? blurred(mixture), others),
+  });
+  const networks = networksOf(mixture, calls);
+  const predict = guidedPredict(networks, conditions, guidances, form.takesShift ?? false);
   return {
     calls,
     gradients,
-    predict(x, level, share) {
+    pullbacks,
+    others,
+    predict(x, level, ...rest) {
       at = level;
-      return predict(x, level, share);
+      return predict(x, level, ...rest);
     },
   };
+}
+
+/** A worse model of the same images: wider by half. */
+function blurred({ deviations, ...rest }: Mixture): Mixture {
+  return { ...rest, deviations: deviations.map((list) => list.map((each) => 1.5 * each)) };
 }
 
 /** A sampler as it is chosen on the command line. */
@@ -167,14 +257,25 @@ export function choose(
   return { source: sampler.name, plugin: sampler, options, from: 0, until: 1 };
 }
 
+/** The loss of images whose values are not 0.5. */
+const squares: Loss = (x0) => tf.sum(tf.square(tf.sub(x0, 0.5)));
+
 /** A guidance as it is chosen on the command line, with its interval. */
 export function guide(
   guidance: Guidance,
   given: Readonly<Record<string, string | number | boolean>> = {},
-  { from = 0, until = 1 } = {},
+  { from = 0, until = 1, loss = squares as Loss } = {},
 ): Chosen<Guidance> {
   const options = checkOptions("guidance", guidance.name, guidance.options, given);
-  return { source: guidance.name, plugin: guidance, options, from, until };
+  const needsLoss = guidance.needs?.includes("loss");
+  return {
+    source: guidance.name,
+    plugin: guidance,
+    options,
+    from,
+    until,
+    ...needsLoss && { loss },
+  };
 }
 
 /** Where a single step stands that is taken without a run. */
