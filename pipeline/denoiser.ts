@@ -193,7 +193,7 @@ export function guidedPredict(
         return await get();
       };
       try {
-        const { history, ...guided }: Guided = await plugin.guide(prediction, {
+        const made: Guided | undefined = await plugin.guide(prediction, {
           x,
           at,
           to: to ?? CLEAN,
@@ -215,8 +215,9 @@ export function guidedPredict(
           takesShift,
           options: optionsAt(plugin.options, options, share),
         }, memory[index]);
+        const { history, ...guided } = made ?? {};
         memory[index] = history;
-        prediction = guided;
+        prediction = guided as Prediction; // which is checked below
       } catch (cause) {
         if (!(cause instanceof Error)) throw cause;
         const Kind = cause instanceof RangeError ? RangeError : Error;

@@ -1,7 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import * as tf from "tfjs";
 import loss from "../../guidance/loss.ts";
-import type { Loss } from "../../plugin.ts";
+import { openEngine } from "../../engines/mod.ts";
+import { guidedPredict, loadDenoiser } from "../../pipeline/denoiser.ts";
+import { openModel } from "../../pipeline/model.ts";
+import type { Guidance, Loss } from "../../plugin.ts";
 import { choosePlugin } from "../../plugins/load.ts";
 import { guidances } from "../../guidance/mod.ts";
 import { testGuidance } from "../laws.ts";
@@ -67,6 +70,43 @@ for (const network of [Int32Array.of(0, 1), Int32Array.of(NO_CLASS, NO_CLASS)]) 
     });
   }
 }
+
+Deno.test("throughNetwork() is the slope of the bundled network", async () => {
+  const model = openModel("digits");
+  const engine = await openEngine("onnx");
+  try {
+    const denoiser = loadDenoiser(model, engine);
+    const at = linearPath(4)[2];
+    if (at === undefined) throw new RangeError("The path is empty");
+    const shape = [32, 32, 1] as const;
+    const [x, slope, way] = [1, 2, 3].map((seed) =>
+      tf.tensor4d(noiseOf(1, shape, seed).draw(), [1, ...shape])
+    );
+    if (x === undefined || slope === undefined || way === undefined) throw new TypeError("None");
+    const dot = (a: tf.Tensor, b: tf.Tensor) => tf.sum(tf.mul(a, b)).dataSync()[0] ?? NaN;
+    let along = NaN;
+    const spy: Guidance = {
+      ...loss,
+      async guide(prediction, { throughNetwork }) {
+        along = dot(await throughNetwork(slope), way);
+        return prediction;
+      },
+    };
+    const conditions = { network: Int32Array.of(3) };
+    const predict = guidedPredict(denoiser, conditions, [guide(spy)], false);
+    const valueAt = async (step: number) =>
+      dot((await predict(tf.add(x, tf.mul(way, step)) as tf.Tensor4D, at, 0)).x0, slope);
+    const step = 1e-2;
+    const expected = (await valueAt(step) - await valueAt(-step)) / (2 * step);
+    await valueAt(0);
+    assert(
+      Math.abs(along - expected) < 1e-2 * Math.max(1, Math.abs(expected)),
+      `${along}, ${expected}`,
+    );
+  } finally {
+    await engine.dispose();
+  }
+});
 
 Deno.test("loss() loads the function that a file exports, and says what it is not", async () => {
   const folder = await Deno.makeTempDir();

@@ -187,7 +187,6 @@ export function closedForm(form: ClosedForm): {
     list?.push({ batch: x.shape[0] ?? 0, at, t: [...t.dataSync()], labels: own });
     return { x: x.dataSync(), size: x.size / (x.shape[0] ?? 1), at, labels: own };
   };
-  const { gradient = (noisy: Noisy) => gradientOf(mixture, noisy) } = form;
   const networksOf = (mixture: Mixture, calls?: Call[]): Networks => ({
     model: {
       name: "mixture",
@@ -221,8 +220,9 @@ export function closedForm(form: ClosedForm): {
       });
       return Promise.resolve([tf.tensor4d(Float32Array.from(slopes), (x as Images).shape)]);
     },
-    gradient: gradient === null ? undefined : (...inputs) => {
-      const slope = gradient(noisyOf(gradients, inputs));
+    gradient: form.gradient === null ? undefined : (...inputs) => {
+      const noisy = noisyOf(gradients, inputs);
+      const slope = form.gradient?.(noisy) ?? gradientOf(mixture, noisy);
       return Promise.resolve([
         tf.tensor4d(Float32Array.from(slope), (inputs[0] as Images).shape),
       ]);

@@ -172,6 +172,7 @@ Deno.test("makePlan() runs no code that a model names", async () => {
     await assertRejects(() => plan(DDIM, {}, { sampler: name }), TypeError, message);
     await assertRejects(() => plan(DDIM, {}, { guidance: ["cfg", name] }), TypeError, "guidance");
   }
+  assert(namesCode("guidance", "loss,file=./mine.ts") && !namesCode("guidance", "cfg,scale=2"));
   assert(!namesCode("sampler", "ddim,eta=0.5") && !namesCode("guidance", "clip"));
   assert(namesCode("sampler", "clip") && namesCode("sampler", "constructor"));
   const recommended = { sampler: "./mine.ts", guidance: ["./mine.ts"] };

@@ -122,8 +122,8 @@ const bad: [string, unknown, string][] = [
   ],
   [
     "an unknown type",
-    option({ type: "text", help: "" }),
-    "its type must be number, flag or choice",
+    option({ type: "list", help: "" }),
+    "its type must be number, flag, choice or text",
   ],
   ["no default", option({ type: "number", help: "" }), "its default must be a number"],
   ["a far default", option({ type: "number", help: "", default: 2, max: 1 }), "must be at most 1"],
@@ -140,6 +140,10 @@ for (const [what, value, reason] of bad) {
 
 Deno.test("checkPlugin() refuses a guidance that needs what there is not or takes a host's option", () => {
   assertThrows(() => checkPlugin("guidance", "g", { ...cfg, needs: ["x"] }), TypeError, "needs");
+  for (const need of ["class", "model", "loss"]) {
+    const reason = `needs ${need}, so it must have an option`;
+    assertThrows(() => checkPlugin("guidance", "g", { ...cfg, needs: [need] }), TypeError, reason);
+  }
   const options = { from: { type: "number", default: 0, help: "" } };
   assertThrows(() => checkPlugin("guidance", "g", { ...cfg, options }), TypeError, "option from");
 });
