@@ -149,5 +149,6 @@ function ownClipping(
 /** A chosen plugin as it is typed, with all its options: what {@linkcode makePlan} takes again. */
 export function specOf({ source, options, from, until }: Chosen<Sampler | Guidance>): string {
   const interval = { ...(from > 0 && { from }), ...(until < 1 && { until }) };
-  return formatSpec(source, { ...options, ...interval });
+  const said = Object.entries(options).filter(([, value]) => `${value}` !== ""); // nothing to read
+  return formatSpec(source, { ...Object.fromEntries(said), ...interval });
 }

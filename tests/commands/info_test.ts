@@ -45,7 +45,7 @@ check("info --json says what sample would do, without the right to write", async
   assertEquals(sampling, {
     sampler: "ddpm,variance=model",
     steps: 20,
-    guidance: ["cfg,scale=2", "clip,range=1,keep_eps=false"],
+    guidance: ["cfg,scale=2,form=s", "clip,range=1,keep_eps=false"],
     spacing: "leading,offset=0,extra=false,lambda_min=-100,final=zero,start=auto",
     recommended: true,
   });

@@ -52,7 +52,7 @@ Deno.test("makePlan() takes what the model recommends, and what is asked for bef
   const own = await plan(DDPM, {}, recommended);
   assertEquals(own, {
     sampler: "ddim,eta=0.5",
-    guidance: ["cfg,scale=2", "clip,range=1,keep_eps=false"],
+    guidance: ["cfg,scale=2,form=s", "clip,range=1,keep_eps=false"],
     steps: 2,
     spacing: `linspace,fractional=false,interpolation=linear,${TIMES},${ENDS}`,
     levels: [999, 0, -1],
@@ -83,10 +83,10 @@ Deno.test("makePlan() clips as the scheduler does, unless a guidance that clips 
   assertEquals(await guidance({ ...DDIM, ...imagen }), [
     "threshold,percentile=0.9,max=1.5,keep_eps=true",
   ]);
-  assertEquals(await guidance(DDIM, ["cfg"]), ["cfg,scale=3", "clip,range=1,keep_eps=true"]);
+  assertEquals(await guidance(DDIM, ["cfg"]), ["cfg,scale=3,form=s", "clip,range=1,keep_eps=true"]);
   assertEquals(await guidance(DDIM, ["clip,range=3", "cfg"]), [
     "clip,range=3,keep_eps=false",
-    "cfg,scale=3",
+    "cfg,scale=3,form=s",
   ]);
   assertEquals(await guidance(DDIM, ["threshold"]), [
     "threshold,percentile=0.995,max=100,keep_eps=false",
@@ -98,7 +98,10 @@ Deno.test("makePlan() clips as the scheduler does, unless a guidance that clips 
 Deno.test("makePlan() gives what it was made of back as it is typed", async () => {
   const typed = { sampler: "ddim,eta=0.25", guidance: ["cfg,scale=2,from=0.25,until=0.5", "clip"] };
   const first = await plan(DDIM, typed);
-  assertEquals(first.guidance, ["cfg,scale=2,from=0.25,until=0.5", "clip,range=1,keep_eps=false"]);
+  assertEquals(first.guidance, [
+    "cfg,scale=2,form=s,from=0.25,until=0.5",
+    "clip,range=1,keep_eps=false",
+  ]);
   assertEquals(await plan(DDIM, { sampler: first.sampler, guidance: first.guidance }), first);
 });
 

@@ -1,0 +1,34 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { join } from "@std/path";
+import { guidances } from "../../guidance/mod.ts";
+import { check, readPng, succeed } from "../commands/_main.ts";
+
+const DOCS = new URL("../../docs/", import.meta.url);
+const page = await Deno.readTextFile(new URL("guidance.md", DOCS));
+const codes = [...page.matchAll(/```ts\n([^]*?)```/g)].map(([, code = ""]) => code);
+
+check("the guidance and the loss of docs/guidance.md run from any folder", async (folder) => {
+  const [loss = "", mine = ""] = codes;
+  assert(mine.split("\n").filter((line) => line !== "").length <= 15);
+  await Deno.writeTextFile(join(folder, "left.ts"), loss);
+  await Deno.writeTextFile(join(folder, "mine.ts"), mine);
+  const draw = async (...guidance: string[]) => {
+    const image = join(folder, "out.png");
+    const args = ["--class", "7", "--seed", "1", "--steps", "2", "-o", image];
+    await succeed("sample", ...args, ...guidance.flatMap((text) => ["--guidance", text]));
+    return (await readPng(image)).pixels;
+  };
+  const own = await draw(`${join(folder, "mine.ts")},scale=linear:1:4`);
+  assertEquals(own, await draw("cfg,scale=linear:1:4"));
+  const half = await draw("cfg", `loss,file=${join(folder, "left.ts")}`);
+  assertNotEquals(half, await draw("cfg"));
+});
+
+Deno.test("docs/guidance.md has a section and a picture of what it says it has", async () => {
+  for (const name of Object.keys(guidances)) {
+    assert(new RegExp(`^## (.* )?${name}\\b`, "m").test(page), `${name} has no section`);
+  }
+  for (const [, picture] of page.matchAll(/\]\((guidance\/\w+\.png)\)/g)) {
+    assert((await Deno.stat(new URL(`${picture}`, DOCS))).isFile);
+  }
+});
