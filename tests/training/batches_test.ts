@@ -2,12 +2,8 @@ import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/
 import * as tf from "tfjs";
 import { philoxAt } from "../../noise/mod.ts";
 import { alphasCumprodOf } from "../../schedules/mod.ts";
-import {
-  type BatchOptions,
-  imageOrder,
-  makeBatches,
-  spreadTimesteps,
-} from "../../training/batches.ts";
+import { type BatchOptions, imageOrder, makeBatches } from "../../training/batches.ts";
+import { spreadTimesteps } from "../../training/timesteps/mod.ts";
 import { onCpu, plainData } from "./_tiny.ts";
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
@@ -17,7 +13,7 @@ const OPTIONS: BatchOptions = {
   batchSize: 16,
   alphasCumprod: alphasCumprodOf({ beta_schedule: "linear", num_train_timesteps: 1000 }),
   prediction: "epsilon",
-  snrGamma: 5,
+  weighting: { kind: "min-snr", gamma: 5 },
   labelled: true,
 };
 

@@ -22,7 +22,10 @@ const task = diffusionTask(config, stripes(20), {
   batchSize: 4,
   alphasCumprod: alphasCumprodOf({ beta_schedule: "squaredcos_cap_v2" }),
   prediction: "v_prediction",
-  snrGamma: 5,
+  weighting: { kind: "min-snr", gamma: 5 },
+  objective: "simple",
+  variance: "small",
+  vlbWeight: 0.001,
   labelled: true,
   labelDrop: { nullClass: 2, share: 0.1 },
 });
@@ -182,7 +185,10 @@ Deno.test("train() refuses to resume with other settings, another network or a d
       batchSize: 4,
       alphasCumprod: new Float64Array([0.5]),
       prediction: "epsilon",
-      snrGamma: 0,
+      weighting: { kind: "none" },
+      objective: "simple",
+      variance: "small",
+      vlbWeight: 0.001,
       labelled: true,
     });
     await assertRejects(() => resume({}, other), Error, "parameters, the network has");
