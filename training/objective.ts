@@ -36,7 +36,9 @@ export type NoisyBatch = Partial<Omit<StepTensors, "alpha" | "sigma">> & {
 };
 
 /** The forward process: a draw from q(x_t | x_0) (DDPM, equation 4). */
-export function addNoise({ x0, eps, alpha, sigma }: NoisyBatch): tf.Tensor4D {
+export function addNoise(
+  { x0, eps, alpha, sigma }: Pick<NoisyBatch, "x0" | "eps" | "alpha" | "sigma">,
+): tf.Tensor4D {
   return tf.add(tf.mul(x0, alpha), tf.mul(eps, sigma));
 }
 

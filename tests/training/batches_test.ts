@@ -1,9 +1,7 @@
-import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
 import * as tf from "tfjs";
-import { philoxAt } from "../../noise/mod.ts";
 import { alphasCumprodOf } from "../../schedules/mod.ts";
 import { type BatchOptions, imageOrder, makeBatches } from "../../training/batches.ts";
-import { spreadTimesteps } from "../../training/timesteps/mod.ts";
 import { onCpu, plainData } from "./_tiny.ts";
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
@@ -36,29 +34,6 @@ Deno.test("imageOrder() knows a step without those before it", () => {
   assertEquals(order(1), steps[1]); // and backwards
   // Batches larger than the data go on into the next epochs.
   assertEquals(sorted(imageOrder(2, 3, 6)(0)), [0, 0, 0, 1, 1, 1]);
-});
-
-Deno.test("spreadTimesteps() takes one timestep out of each share, in range", () => {
-  const [size, count] = [8, 1000];
-  for (const share of [0, 0.5, 1 - 2 ** -24]) {
-    const times = spreadTimesteps(new Float32Array(size).fill(share), count);
-    times.forEach((t, index) => {
-      assert(t >= index * 125 && t < (index + 1) * 125, `${t} at ${index} for ${share}`);
-    });
-  }
-  assertEquals([...spreadTimesteps(new Float32Array(4), 4)], [0, 1, 2, 3]);
-  assertEquals([...spreadTimesteps(new Float32Array([0.99, 0.99]), 3)], [1, 2]);
-});
-
-Deno.test("spreadTimesteps() is uniform over all timesteps", () => {
-  const count = 20;
-  const hits = new Float64Array(count);
-  const [batches, size] = [400, 7]; // shares that do not fall together with timesteps
-  for (let step = 0; step < batches; step++) {
-    for (const t of spreadTimesteps(philoxAt(1, 2, step).uniform(size), count)) hits[t]!++;
-  }
-  const mean = batches * size / count; // 140
-  hits.forEach((hit, t) => assertAlmostEquals(hit / mean, 1, 0.25, `timestep ${t}`));
 });
 
 Deno.test("makeBatches() gives a step the same batch always, and each step another", () =>

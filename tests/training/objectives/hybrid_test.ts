@@ -1,0 +1,111 @@
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import * as tf from "tfjs";
+import { alphasCumprodOf } from "../../../schedules/mod.ts";
+import type { NoisyBatch } from "../../../training/objective.ts";
+import { chainOf, stepTensors } from "../../../training/objectives/chain.ts";
+import { type LossOptions, lossesOf } from "../../../training/objectives/losses.ts";
+import { reverseStep } from "../../../training/objectives/reverse.ts";
+import { onCpu } from "../_tiny.ts";
+
+const OPTIONS: LossOptions = {
+  objective: "hybrid",
+  mean: "v_prediction",
+  variance: "learned_range",
+  vlbWeight: 0.001,
+  timesteps: 100,
+};
+
+const chain = chainOf(
+  alphasCumprodOf({ beta_schedule: "squaredcos_cap_v2", num_train_timesteps: 100 }),
+);
+
+function someBatch(): NoisyBatch {
+  return {
+    x0: tf.tensor4d([0.5, -1, 0.25, 1, -0.5, 0], [3, 1, 2, 1]),
+    eps: tf.tensor4d([1, 0.1, -2, 0.3, 0.7, -0.2], [3, 1, 2, 1]),
+    t: tf.tensor1d([0, 40, 99]),
+    weight: tf.tensor1d([2, 1, 0.5]),
+    ...stepTensors(chain, [0, 40, 99]),
+  };
+}
+
+/** The gradient of the mean loss by an answer, its mean and its variance channel apart. */
+function slopes(options: LossOptions): [mean: number[], spread: number[]] {
+  const answer = tf.tensor4d(Array.from({ length: 12 }, (_, i) => Math.sin(3 * i)), [3, 1, 2, 2]);
+  const slope = tf.grad((answer) =>
+    tf.mean(lossesOf(() => answer as tf.Tensor4D, someBatch(), options).loss)
+  )(answer);
+  const [mean, spread] = tf.split(slope, 2, 3);
+  return [[...mean!.dataSync()], [...spread!.dataSync()]];
+}
+
+Deno.test("the bound of the hybrid loss teaches the variance, never the mean", () =>
+  onCpu(() => {
+    tf.tidy(() => {
+      const [mean, spread] = slopes(OPTIONS);
+      const [without] = slopes({ ...OPTIONS, vlbWeight: 0 });
+      assertEquals(mean, without);
+      assert(spread.every((slope) => slope !== 0), "the variance learns nothing");
+      const [bound, boundSpread] = slopes({ ...OPTIONS, objective: "rescaled-vlb" });
+      assert(bound.every((slope, i) => slope !== mean[i]), "the bound alone teaches both");
+      // A thousandth of the whole bound, by the variance.
+      boundSpread.forEach((slope, i) => assertAlmostEquals(spread[i]!, slope / 1000, 1e-6));
+    });
+  }));
+
+Deno.test("lossesOf() weighs the squared error by level, and the whole by importance", () =>
+  onCpu(() => {
+    tf.tidy(() => {
+      const batch = someBatch();
+      const answer = tf.fill([3, 1, 2, 2], 0.3) as tf.Tensor4D;
+      const { loss, mse, vlb } = lossesOf(() => answer, batch, OPTIONS);
+      const [errors, bounds] = [mse!.dataSync(), vlb!.dataSync()];
+      const expected = [2, 1, 0.5].map((weight, i) => weight * errors[i]! + bounds[i]!);
+      loss.dataSync().forEach((value, i) => assertAlmostEquals(value, expected[i]!, 1e-5));
+      const importance = tf.tensor1d([0.5, 1, 3]);
+      const skewed = lossesOf(() => answer, { ...batch, importance }, OPTIONS).loss.dataSync();
+      [0.5, 1, 3].forEach((share, i) => assertAlmostEquals(skewed[i]!, share * expected[i]!, 1e-5));
+    });
+  }));
+
+Deno.test("a learned variance lies between the posterior's and beta, by logarithms", () =>
+  onCpu(() => {
+    tf.tidy(() => {
+      const x = tf.zeros([1, 1, 1, 1]) as tf.Tensor4D;
+      const step = stepTensors(chain, [30]);
+      const reading = { mean: "v_prediction", variance: "learned_range", clip: false } as const;
+      const at = (place: number) =>
+        reverseStep(tf.tensor4d([0, place], [1, 1, 1, 2]), x, step, reading)
+          .logVariance.dataSync()[0]!;
+      const { low, high } = chain[30]!;
+      assertAlmostEquals(at(-1), low, 1e-6);
+      assertAlmostEquals(at(1), high, 1e-6);
+      assertAlmostEquals(at(0), (low + high) / 2, 1e-6);
+    });
+  }));
+
+Deno.test("chainOf() takes the variance of the last step but one for the last", () => {
+  assertEquals(chain[0]!.variance, 0);
+  assertEquals(chain[0]!.low, Math.log(chain[1]!.variance));
+  const [only] = chainOf([0.9]);
+  assertAlmostEquals(only!.low, Math.log(0.1), 1e-12);
+  assertThrows(() => chainOf([]), RangeError, "no levels");
+});
+
+Deno.test("chainOf() is finite where the last level has no signal", () => {
+  const steps = chainOf([0.9, 0.5, 0]);
+  for (const step of steps) assert(Object.values(step).every(Number.isFinite), JSON.stringify(step));
+});
+
+Deno.test("lossesOf() needs the chain for a bound", () =>
+  onCpu(() => {
+    tf.tidy(() => {
+      const { x0, eps, t, alpha, sigma, weight } = someBatch();
+      assertThrows(
+        () =>
+          lossesOf(() => tf.zeros([3, 1, 2, 2]), { x0, eps, t, alpha, sigma, weight }, OPTIONS),
+        TypeError,
+        "without the steps of the chain",
+      );
+    });
+  }));
