@@ -2,6 +2,7 @@ import { assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
 import * as tf from "tfjs";
 import { alphasCumprodOf } from "../../schedules/mod.ts";
 import { type BatchOptions, imageOrder, makeBatches } from "../../training/batches.ts";
+import { chainOf } from "../../training/objectives/chain.ts";
 import { onCpu, plainData } from "./_tiny.ts";
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
@@ -103,4 +104,44 @@ Deno.test("makeBatches() draws noise that is N(0, 1)", () =>
     assertAlmostEquals(mean.dataSync()[0]!, 0, 0.03); // 20,000 numbers
     assertAlmostEquals(variance.dataSync()[0]!, 1, 0.04);
     tf.dispose([eps, rest, mean, variance]);
+  }));
+
+Deno.test("makeBatches() adds one offset to all pixels of an image's channel, of the deviation asked for", () =>
+  onCpu(async () => {
+    const data = plainData(50, 5, 3);
+    const options = { ...OPTIONS, batchSize: 400 };
+    const [plain, offset] = await Promise.all([
+      makeBatches(data, options)(0),
+      makeBatches(data, { ...options, offsetNoise: 0.5 })(0),
+    ]);
+    const shift = tf.tidy(() => tf.sub(offset.eps, plain.eps).dataSync());
+    const offsets = Array.from({ length: 400 }, (_, image) => shift[9 * image]!);
+    shift.forEach((value, i) => assertAlmostEquals(value, offsets[Math.floor(i / 9)]!, 1e-6));
+    const square = offsets.reduce((sum, value) => sum + value ** 2, 0) / 400;
+    assertAlmostEquals(Math.sqrt(square), 0.5, 0.06);
+    for (const part of ["x0", "t", "weight", "labels"] as const) {
+      assertEquals(offset[part]!.dataSync(), plain[part]!.dataSync(), part);
+    }
+    tf.dispose([plain, offset]);
+  }));
+
+Deno.test("makeBatches() gives a loss of the bound the steps of its timesteps", () =>
+  onCpu(async () => {
+    const batch = await makeBatches(plainData(50, 5), { ...OPTIONS, chain: true })(2);
+    const chain = chainOf(OPTIONS.alphasCumprod);
+    const [times, low] = [batch.t.dataSync(), batch.low!.dataSync()];
+    times.forEach((t, i) => assertAlmostEquals(low[i]!, chain[t]!.low, 1e-5));
+    assertEquals(batch.low!.shape, [16, 1, 1, 1]);
+    tf.dispose(batch);
+  }));
+
+Deno.test("makeBatches() draws timesteps as its sampler says, with their importance", () =>
+  onCpu(async () => {
+    const times = Int32Array.from({ length: 16 }, (_, i) => 3 * i);
+    const importance = Float64Array.from(times, (t) => 1 + t);
+    const timesteps = { draw: () => ({ times, importance }) };
+    const batch = await makeBatches(plainData(50, 5), { ...OPTIONS, timesteps })(0);
+    assertEquals([...batch.t.dataSync()], [...times]);
+    assertEquals([...batch.importance!.dataSync()], [...importance]);
+    tf.dispose(batch);
   }));
