@@ -18,20 +18,20 @@ export const objectiveFlags = {
     type: "string",
     choices: OBJECTIVES,
     default: "simple",
-    help: "squared error; that and the bound for a learned variance; the variational bound's " +
-      "terms; the whole bound",
+    help: "simple: the squared error; hybrid: that, and the variational bound for a learned " +
+      "variance; vlb: the bound's terms; rescaled-vlb: the whole bound",
     group,
   },
   "learn-variance": {
     type: "flag",
-    help: "the network also tells the variance of each step (with hybrid and the bounds)",
+    help: "the network tells the variance of each step, too (not with simple)",
     group,
   },
   "fixed-variance": {
     type: "string",
     choices: ["small", "large"],
     default: "small",
-    help: "of the bounds where it is not learned: the posterior's or beta",
+    help: "variance of vlb and rescaled-vlb where it is not learned: the posterior's or beta",
     group,
   },
   "vlb-weight": {
@@ -144,7 +144,11 @@ export function objectiveOf(
   const weighting = weightingOf(flags, given, bounds);
   only("fixed-variance", bounds && !learns, "vlb and rescaled-vlb without --learn-variance");
   only("vlb-weight", objective === "hybrid", "--objective hybrid");
-  only("snr-gamma", weighting.kind === "min-snr" || flags["snr-gamma"] === 0, "--weighting min-snr");
+  only(
+    "snr-gamma",
+    weighting.kind === "min-snr" || flags["snr-gamma"] === 0,
+    "--weighting min-snr",
+  );
   for (const flag of ["p2-gamma", "p2-k"] as const) {
     only(flag, weighting.kind === "p2", "--weighting p2");
   }

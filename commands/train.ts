@@ -121,27 +121,32 @@ export default command({
       labelled: classes > 0,
       labelDrop: classes > 0 ? { nullClass: classes, share: flags["label-drop"] } : undefined,
     });
-    return await trainingRun(flags, io, (options, hooks) =>
-      train(task, { ...options, start: base && startFrom(base, flags.seed, io) }, {
-        ...hooks,
-        async onCheckpoint(step, { specs, vector }, logged) {
-          const tensors = await namedTensors(vector, specs);
-          await saveModel(options.folder, { config, tensors, scheduler, labels: data.labels });
-          if (logged && flags.sheet > 0) {
-            await saveSheet(options.folder, step, flags.sheet, options.engine);
-          }
-        },
-      }), {
-      config,
-      scheduler,
-      data: flags.data,
-      init: flags.init ?? null,
-      ...chosen,
-      timesteps: flags["t-sampler"] === "lognormal"
-        ? { mean: flags["p-mean"], deviation: flags["p-std"] }
-        : flags["t-sampler"],
-      labelDrop: flags["label-drop"],
-    });
+    return await trainingRun(
+      flags,
+      io,
+      (options, hooks) =>
+        train(task, { ...options, start: base && startFrom(base, flags.seed, io) }, {
+          ...hooks,
+          async onCheckpoint(step, { specs, vector }, logged) {
+            const tensors = await namedTensors(vector, specs);
+            await saveModel(options.folder, { config, tensors, scheduler, labels: data.labels });
+            if (logged && flags.sheet > 0) {
+              await saveSheet(options.folder, step, flags.sheet, options.engine);
+            }
+          },
+        }),
+      {
+        config,
+        scheduler,
+        data: flags.data,
+        init: flags.init ?? null,
+        ...chosen,
+        timesteps: flags["t-sampler"] === "lognormal"
+          ? { mean: flags["p-mean"], deviation: flags["p-std"] }
+          : flags["t-sampler"],
+        labelDrop: flags["label-drop"],
+      },
+    );
   },
 });
 

@@ -8,7 +8,7 @@ import { unet2d, type UNet2DConfig } from "../models/unet_2d.ts";
 import { type BatchOptions, makeBatches } from "./batches.ts";
 import type { Dataset } from "./data/dataset.ts";
 import type { NoisyBatch } from "./objective.ts";
-import { type LossOptions, lossesOf, needsChain } from "./objectives/losses.ts";
+import { lossesOf, type LossOptions, needsChain } from "./objectives/losses.ts";
 import type { Task } from "./train.ts";
 
 /** What a UNet learns and on which batches; what is predicted is the same for both. */

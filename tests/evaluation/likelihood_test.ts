@@ -42,7 +42,10 @@ function network(type: PredictionType): ScopedNetwork {
       const variance = (alpha * DEVIATIONS[k]!) ** 2 + sigma ** 2;
       const off = tf.sub(x, alpha * MEANS[k]!);
       const clean = tf.add(tf.mul(off, alpha * DEVIATIONS[k]! ** 2 / variance), MEANS[k]!);
-      const log = tf.sub(Math.log(weight / Math.sqrt(variance)), tf.div(tf.square(off), 2 * variance));
+      const log = tf.sub(
+        Math.log(weight / Math.sqrt(variance)),
+        tf.div(tf.square(off), 2 * variance),
+      );
       return { clean, log };
     });
     const share = tf.sigmoid(tf.sub(parts[1]!.log, parts[0]!.log));
@@ -79,7 +82,10 @@ for (const type of PREDICTION_TYPES) {
       const x0 = tf.tensor4d(pixels, [3, 1, 2, 1]);
       // The pixels are independent: probes of ±1 give the divergence exactly.
       const probes = Float32Array.from([1, -1, 1, 1, -1, -1]);
-      const made = await logLikelihood({ flow, alphasCumprod }, x0, undefined, { probes, ...EXACT });
+      const made = await logLikelihood({ flow, alphasCumprod }, x0, undefined, {
+        probes,
+        ...EXACT,
+      });
       x0.dispose();
       made.forEach((log, image) => {
         const expected = logDensity(pixels[2 * image]!) + logDensity(pixels[2 * image + 1]!);
@@ -109,7 +115,12 @@ Deno.test("logLikelihood() of pixels that depend on each other is right on avera
     );
     const PROBES = 64;
     const pixel = [0.4, -0.3] as const;
-    const x0 = tf.tensor4d(Array.from({ length: PROBES }, () => [...pixel]).flat(), [PROBES, 1, 2, 1]);
+    const x0 = tf.tensor4d(Array.from({ length: PROBES }, () => [...pixel]).flat(), [
+      PROBES,
+      1,
+      2,
+      1,
+    ]);
     const draws = philoxAt(3).uniform(2 * PROBES);
     const probes = draws.map((share) => share < 0.5 ? -1 : 1);
     const made = await logLikelihood({ flow, alphasCumprod }, x0, undefined, { probes, ...EXACT });

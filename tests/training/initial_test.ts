@@ -89,7 +89,11 @@ Deno.test("initialValues() names what does not fit", () =>
     };
     const other = (change: Record<string, unknown>) =>
       parseUNet2DConfig({ ...TINY, ...change }, "the test");
-    await fail(plain, other({ num_class_embeds: null }), 'Cannot start from "class_embedding.weight"');
+    await fail(
+      plain,
+      other({ num_class_embeds: null }),
+      'Cannot start from "class_embedding.weight"',
+    );
     await fail(plain, other({ num_class_embeds: 5 }), 'Cannot load "class_embedding.weight"');
     await fail(plain, other({ block_out_channels: [8, 16] }), 'Cannot load "down_blocks.1');
     // Only the output may be widened, and only to twice.

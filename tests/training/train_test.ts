@@ -1,4 +1,10 @@
-import { assert, assertAlmostEquals, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "@std/path";
 import * as tf from "tfjs";
 import { readSafetensors } from "../../models/safetensors.ts";
@@ -163,7 +169,6 @@ Deno.test("train() keeps what importance sampling has learned over a resumption"
     await train(makeTask(), options(parts, { ...run, signal }), hooks);
     await train(makeTask(), options(parts, { ...run, resume: true }));
     assert(same(await Deno.readFile(statePath(parts)), await Deno.readFile(statePath(whole))));
-
   }));
 
 Deno.test("train() refuses to resume importance sampling without its losses", () =>

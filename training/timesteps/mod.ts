@@ -4,7 +4,7 @@
  * @module
  */
 export { lognormalTimesteps } from "./lognormal.ts";
-export { secondMoment, type SecondMoment } from "./second_moment.ts";
+export { type SecondMoment, secondMoment } from "./second_moment.ts";
 export { spreadTimesteps, uniformTimesteps } from "./uniform.ts";
 
 /** Names of samplers of timesteps. */

@@ -56,7 +56,9 @@ export function secondMoment(count: number): SecondMoment {
       restore(saved) {
         if (saved.length !== count * (HISTORY + 1)) {
           throw new RangeError(
-            `Cannot take up losses of ${saved.length / (HISTORY + 1)} timesteps: there are ${count}`,
+            `Cannot take up losses of ${
+              saved.length / (HISTORY + 1)
+            } timesteps: there are ${count}`,
           );
         }
         seen = saved.slice(0, count);

@@ -3,7 +3,7 @@ import * as tf from "tfjs";
 import { alphasCumprodOf } from "../../../schedules/mod.ts";
 import type { NoisyBatch } from "../../../training/objective.ts";
 import { chainOf, stepTensors } from "../../../training/objectives/chain.ts";
-import { type LossOptions, lossesOf } from "../../../training/objectives/losses.ts";
+import { lossesOf, type LossOptions } from "../../../training/objectives/losses.ts";
 import { reverseStep } from "../../../training/objectives/reverse.ts";
 import { onCpu } from "../_tiny.ts";
 
@@ -94,7 +94,9 @@ Deno.test("chainOf() takes the variance of the last step but one for the last", 
 
 Deno.test("chainOf() is finite where the last level has no signal", () => {
   const steps = chainOf([0.9, 0.5, 0]);
-  for (const step of steps) assert(Object.values(step).every(Number.isFinite), JSON.stringify(step));
+  for (const step of steps) {
+    assert(Object.values(step).every(Number.isFinite), JSON.stringify(step));
+  }
 });
 
 Deno.test("lossesOf() needs the chain for a bound", () =>
@@ -102,8 +104,7 @@ Deno.test("lossesOf() needs the chain for a bound", () =>
     tf.tidy(() => {
       const { x0, eps, t, alpha, sigma, weight } = someBatch();
       assertThrows(
-        () =>
-          lossesOf(() => tf.zeros([3, 1, 2, 2]), { x0, eps, t, alpha, sigma, weight }, OPTIONS),
+        () => lossesOf(() => tf.zeros([3, 1, 2, 2]), { x0, eps, t, alpha, sigma, weight }, OPTIONS),
         TypeError,
         "without the steps of the chain",
       );
