@@ -1,119 +1,189 @@
 /**
- * The variational bound of images in bits per dimension, term by term (Improved DDPM, section 3).
+ * Bits per dimension of a model on images: the variational bound (Improved DDPM, section 3), and
+ * the likelihood of its flow.
  *
  * @module
  */
 import * as tf from "tfjs";
-import type { Compiled, Computation } from "../engines/engine.ts";
-import type { Scope } from "../models/scope.ts";
-import { addNoise } from "../training/objective.ts";
-import { boundTerm, meanOfImages, priorTerm } from "../training/objectives/bound.ts";
-import { chainOf, type StepTensors, stepTensors } from "../training/objectives/chain.ts";
-import { type Reading, reverseStep } from "../training/objectives/reverse.ts";
+import { unet2d } from "../models/unet_2d.ts";
+import { imageNoise, philoxAt } from "../noise/mod.ts";
+import type { Denoiser } from "../pipeline/denoiser.ts";
+import { alphasCumprodOf, respacedTimesteps } from "../schedules/mod.ts";
+import type { Dataset } from "../training/data/dataset.ts";
+import type { VarianceType } from "../training/objectives/reverse.ts";
+import { boundOfImages, type ScopedNetwork, termComputation } from "./bound_terms.ts";
+import { bitsOf, dequantized, flowComputation, logLikelihood } from "./likelihood.ts";
+import { measuredBatches, type Portion } from "./measured_images.ts";
 
-/** A network over parameters. */
-export type ScopedNetwork = (
-  scope: Scope,
-  x: tf.Tensor4D,
-  t: tf.Tensor1D,
-  labels?: tf.Tensor1D,
-) => tf.Tensor4D;
+/** How a measurement goes on. */
+export interface Watched {
+  /** Told what share of the work is done. */
+  readonly onProgress?: ((share: number) => void) | undefined;
+  /** Ends it, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
 
-/** The parts of a step, in the order in which a computation takes them. */
-const PARTS = ["alpha", "sigma", "fromX0", "fromX", "variance", "low", "high", "last"] as const;
+/** A mean over images. */
+export interface Estimate {
+  readonly mean: number;
+  /** Its standard error. */
+  readonly error: number;
+}
 
-/**
- * One term of the bound for each image as a computation of the clean images, their noise, t, the
- * step's parts and, where the network is class-conditional, labels. It answers with bits per
- * dimension and the squared error of the predicted x0, `[batch]` each.
- */
-export function termComputation(network: ScopedNetwork, reading: Reading): Computation {
-  return (scope, ...inputs) => {
-    const [x0, eps, t] = inputs as [tf.Tensor4D, tf.Tensor4D, tf.Tensor1D];
-    const [parts, [labels]] = [inputs.slice(3, 3 + PARTS.length), inputs.slice(3 + PARTS.length)];
-    const step = Object.fromEntries(PARTS.map((part, i) => [part, parts[i]])) as StepTensors;
-    const x = addNoise({ x0, eps, ...step });
-    const answer = network(scope, x, t, labels as tf.Tensor1D | undefined);
-    const reverse = reverseStep(answer, x, step, reading);
-    const error = tf.sub<tf.Tensor4D>(reverse.x0, x0);
-    return [boundTerm(x0, step, reverse), meanOfImages(tf.mul(error, error))];
+/** What the bound is made of, in bits per dimension. */
+export interface BitsPerDimension {
+  readonly images: number;
+  /** The bound: all of the following. */
+  readonly total: Estimate;
+  /** L_T, which no training changes. */
+  readonly prior: number;
+  /** All L_{t−1} between. */
+  readonly between: number;
+  /** L_0, the decoder's. */
+  readonly decoder: number;
+  /** By level of the chain, the cleanest first. */
+  readonly levels: {
+    readonly timesteps: readonly number[];
+    readonly terms: readonly number[];
+    readonly x0Errors: readonly number[];
+    readonly noiseErrors: readonly number[];
   };
 }
 
-/** A chain whose bound is wanted, and what computes its terms. */
-export interface BoundModel {
-  /** {@linkcode termComputation} on an engine. */
-  readonly terms: Compiled;
-  /** ᾱ of the chain's levels, falling. */
-  readonly alphasCumprod: ArrayLike<number>;
-  /** What the network is told at each of them. */
-  readonly timesteps: ArrayLike<number>;
+/** How the bound is measured. */
+export interface BoundOptions extends Portion, Watched {
+  /**
+   * The steps of the chain: all timesteps, or fewer, respaced evenly. A chain of fewer steps is
+   * another model with a bound of its own, not an estimate of the whole one's.
+   */
+  readonly steps?: number | undefined;
+  /** The variance where the network does not tell it; the scheduler's where absent. */
+  readonly variance?: "small" | "large" | undefined;
 }
 
-/** Images to be measured. */
-export interface MeasuredImages {
-  /** `[batch, height, width, channel]` in [-1, 1]. */
-  readonly x0: tf.Tensor4D;
-  readonly labels?: tf.Tensor1D | undefined;
-  /** New noise for all images at each call: one is made for each level, the noisiest first. */
-  readonly noise: () => Float32Array;
+/** The variational bound of a model on the first images of a data set, x0 clipped as in OpenAI's code. */
+export async function bitsPerDimension(
+  denoiser: Denoiser,
+  data: Dataset,
+  { steps, variance, onProgress, signal, ...portion }: BoundOptions,
+): Promise<BitsPerDimension> {
+  const { model, engine, parameterization } = denoiser;
+  const all = alphasCumprodOf(model.scheduler);
+  const timesteps = steps === undefined
+    ? Array.from(all, (_, t) => t)
+    : respacedTimesteps(all.length, `${steps}`).reverse();
+  const alphasCumprod = timesteps.map((t) => all[t] ?? NaN);
+  const reading = {
+    mean: parameterization.type,
+    variance: varianceOf(denoiser, variance),
+    clip: true,
+  } as const;
+  const terms = engine.compile(termComputation(networkOf(denoiser), reading), model.unet.weights);
+  const sums = { terms: zeros(alphasCumprod), x0: zeros(alphasCumprod), noise: zeros(alphasCumprod) };
+  const totals: number[] = [];
+  let prior = 0;
+  let levelsDone = 0; // of images
+  for await (const { x0, labels, seeds } of measuredBatches(denoiser, data, portion)) {
+    const noise = imageNoise("philox", seeds, [data.height, data.width, data.channels]);
+    const onLevel = () => {
+      levelsDone += seeds.length;
+      onProgress?.(levelsDone / portion.count / timesteps.length);
+    };
+    const model = { terms, alphasCumprod, timesteps };
+    try {
+      const images = { x0, labels, noise: () => noise.draw() };
+      const made = await boundOfImages(model, images, { onLevel, signal });
+      totals.push(...made.totals);
+      prior += made.priors.reduce((sum, value) => sum + value, 0);
+      addTo(sums.terms, made.terms);
+      addTo(sums.x0, made.x0Errors);
+      addTo(sums.noise, made.noiseErrors);
+    } finally {
+      tf.dispose([x0, ...labels ? [labels] : []]);
+    }
+  }
+  const mean = (values: Float64Array) => Array.from(values, (value) => value / totals.length);
+  const byLevel = mean(sums.terms);
+  const [decoder = NaN, ...others] = byLevel;
+  return {
+    images: totals.length,
+    total: estimateOf(totals),
+    prior: prior / totals.length,
+    between: others.reduce((sum, value) => sum + value, 0),
+    decoder,
+    levels: { timesteps, terms: byLevel, x0Errors: mean(sums.x0), noiseErrors: mean(sums.noise) },
+  };
 }
 
-/** What is known of each image, and of the terms by level. */
-export interface BoundOfImages {
-  /** Of each image, bits per dimension. */
-  readonly totals: Float64Array;
-  /** L_T of each image. */
-  readonly priors: Float64Array;
-  /** Sums over the images by level: the term, the cleanest (L_0, the decoder's) first. */
-  readonly terms: Float64Array;
-  /** Sums by level of the mean squared error of x0. */
-  readonly x0Errors: Float64Array;
-  /** Sums by level of the mean squared error of the noise. */
-  readonly noiseErrors: Float64Array;
+/** How the likelihood of the flow is measured. */
+export interface FlowOptions extends Portion, Watched {
+  /** Error of a step, as a share of each value and beside it. */
+  readonly tolerance: number;
 }
 
 /**
- * The bound of a batch of images.
- *
- * @param onLevel called after each level.
- * @param signal ends it between two levels, with its reason.
+ * Bits per dimension by the likelihood of a model's flow, of pixels that are spread evenly over the
+ * width of their value. One probe of ±1 an image estimates the divergence.
  */
-export async function boundOfImages(
-  { terms, alphasCumprod, timesteps }: BoundModel,
-  { x0, labels, noise }: MeasuredImages,
-  { onLevel, signal }: { onLevel?: () => void; signal?: AbortSignal | undefined } = {},
-): Promise<BoundOfImages> {
-  const chain = chainOf(alphasCumprod);
-  const [batch] = x0.shape;
-  const noisiest = tf.tidy(() => {
-    const step = stepTensors(chain, new Array(batch).fill(chain.length - 1));
-    return priorTerm(x0, step);
-  });
-  const priors = Float64Array.from(await noisiest.data());
-  noisiest.dispose();
-  const totals = priors.slice();
-  const byLevel = () => new Float64Array(chain.length);
-  const sums = { terms: byLevel(), x0Errors: byLevel(), noiseErrors: byLevel() };
-  for (let place = chain.length - 1; place >= 0; place--) {
-    signal?.throwIfAborted();
-    const step = stepTensors(chain, new Array(batch).fill(place));
-    const eps = tf.tensor4d(noise(), x0.shape);
-    const t = tf.fill([batch], timesteps[place] ?? NaN);
-    const inputs = [x0, eps, t, ...PARTS.map((part) => step[part]), ...labels ? [labels] : []];
-    const outputs = await terms(...inputs);
-    const [bits = [], errors = []] = await Promise.all(outputs.map((output) => output.data()));
-    tf.dispose([eps, t, step, outputs]);
-    const { alpha, sigma } = chain[place] ?? { alpha: NaN, sigma: NaN };
-    Array.from(bits).forEach((value, image) => {
-      const error = errors[image] ?? NaN;
-      totals[image] = (totals[image] ?? 0) + value;
-      sums.terms[place] = (sums.terms[place] ?? 0) + value;
-      sums.x0Errors[place] = (sums.x0Errors[place] ?? 0) + error;
-      // The noise is off by alpha / sigma of what x0 is off by.
-      sums.noiseErrors[place] = (sums.noiseErrors[place] ?? 0) + (alpha / sigma) ** 2 * error;
-    });
-    onLevel?.();
+export async function flowBitsPerDimension(
+  denoiser: Denoiser,
+  data: Dataset,
+  { tolerance, onProgress, signal, ...portion }: FlowOptions,
+): Promise<{ readonly images: number; readonly total: Estimate }> {
+  const { model, engine, parameterization } = denoiser;
+  const reading = { mean: parameterization.type, variance: varianceOf(denoiser) };
+  const flow = engine.compile(flowComputation(networkOf(denoiser), reading), model.unet.weights);
+  const alphasCumprod = alphasCumprodOf(model.scheduler);
+  const totals: number[] = [];
+  for await (const { x0, labels, seeds } of measuredBatches(denoiser, data, portion)) {
+    const size = x0.size / seeds.length;
+    const uniform = (stream: number) =>
+      Float32Array.from(seeds.flatMap((seed) => [...philoxAt(seed, stream).uniform(size)]));
+    const pixels = Float32Array.from(await x0.data());
+    const spread = tf.tensor4d(dequantized(pixels, uniform(SPREAD)), x0.shape);
+    const before = totals.length;
+    try {
+      const made = await logLikelihood({ flow, alphasCumprod }, spread, labels, {
+        probes: uniform(PROBES).map((share) => share < 0.5 ? -1 : 1),
+        relative: tolerance,
+        absolute: tolerance,
+        signal,
+        onAdvance: (share) => onProgress?.((before + share * seeds.length) / portion.count),
+      });
+      totals.push(...Array.from(made, (log) => bitsOf(log, size)));
+    } finally {
+      tf.dispose([x0, spread, ...labels ? [labels] : []]);
+    }
   }
-  return { totals, priors, ...sums };
+  return { images: totals.length, total: estimateOf(totals) };
+}
+
+// Streams of random numbers of an image's seed.
+const [SPREAD, PROBES] = [1, 2] as const;
+
+function networkOf({ model }: Denoiser): ScopedNetwork {
+  return (scope, x, t, labels) => unet2d(scope, model.unet.config, x, t, labels);
+}
+
+/** The variance of a model's steps: what its network tells, else what is asked for, else its scheduler's. */
+function varianceOf(
+  { model: { scheduler }, parameterization }: Denoiser,
+  asked?: "small" | "large",
+): VarianceType {
+  const name = scheduler["variance_type"];
+  if (parameterization.learned) return name === "learned" ? "learned" : "learned_range";
+  return asked ?? (name === "fixed_large" ? "large" : "small");
+}
+
+function estimateOf(values: readonly number[]): Estimate {
+  const count = values.length;
+  const mean = values.reduce((sum, value) => sum + value, 0) / count;
+  const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, error: Math.sqrt(square / count / Math.max(1, count - 1)) };
+}
+
+const zeros = ({ length }: { readonly length: number }) => new Float64Array(length);
+
+function addTo(sums: Float64Array, values: Float64Array): void {
+  values.forEach((value, i) => sums[i] = (sums[i] ?? 0) + value);
 }

@@ -9,7 +9,7 @@ import type { Compiled, Computation } from "../engines/engine.ts";
 import { levelAt } from "../schedules/mod.ts";
 import type { PredictionType } from "../training/objective.ts";
 import { splitAnswer, type VarianceType } from "../training/objectives/reverse.ts";
-import type { ScopedNetwork } from "./bits_per_dimension.ts";
+import type { ScopedNetwork } from "./bound_terms.ts";
 import { solve, type Tolerances } from "./runge_kutta.ts";
 
 /** The distance of two pixel values in [-1, 1]: what a density of pixels is to be multiplied by. */

@@ -9,7 +9,7 @@ import {
   flowComputation,
   logLikelihood,
 } from "../../evaluation/likelihood.ts";
-import type { ScopedNetwork } from "../../evaluation/bits_per_dimension.ts";
+import type { ScopedNetwork } from "../../evaluation/bound_terms.ts";
 import { philoxAt } from "../../noise/mod.ts";
 import { alphasCumprodOf } from "../../schedules/mod.ts";
 import { PREDICTION_TYPES, type PredictionType } from "../../training/objective.ts";

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertRejects } from "@std/assert";
 import * as tf from "tfjs";
 import { eagerEngine } from "../../engines/eager.ts";
-import { boundOfImages, termComputation } from "../../evaluation/bits_per_dimension.ts";
+import { boundOfImages, termComputation } from "../../evaluation/bound_terms.ts";
 import { alphasCumprodOf } from "../../schedules/mod.ts";
 import type { Reading } from "../../training/objectives/reverse.ts";
 import { fixture, images } from "../training/objectives/_fixture.ts";
