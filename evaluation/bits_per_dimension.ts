@@ -79,7 +79,11 @@ export async function bitsPerDimension(
     clip: true,
   } as const;
   const terms = engine.compile(termComputation(networkOf(denoiser), reading), model.unet.weights);
-  const sums = { terms: zeros(alphasCumprod), x0: zeros(alphasCumprod), noise: zeros(alphasCumprod) };
+  const sums = {
+    terms: zeros(alphasCumprod),
+    x0: zeros(alphasCumprod),
+    noise: zeros(alphasCumprod),
+  };
   const totals: number[] = [];
   let prior = 0;
   let levelsDone = 0; // of images

@@ -86,10 +86,7 @@ export async function boundOfImages(
 ): Promise<BoundOfImages> {
   const chain = chainOf(alphasCumprod);
   const [batch] = x0.shape;
-  const noisiest = tf.tidy(() => {
-    const step = stepTensors(chain, new Array(batch).fill(chain.length - 1));
-    return priorTerm(x0, step);
-  });
+  const noisiest = tf.tidy(() => priorTerm(x0, chain.at(-1) ?? { alpha: NaN }));
   const priors = Float64Array.from(await noisiest.data());
   noisiest.dispose();
   const totals = priors.slice();

@@ -4,7 +4,7 @@
  * @module
  */
 import * as tf from "tfjs";
-import type { StepTensors } from "./chain.ts";
+import type { ChainStep, StepTensors } from "./chain.ts";
 import { decoderLogLikelihood } from "./decoder.ts";
 import type { Reverse } from "./reverse.ts";
 
@@ -40,12 +40,8 @@ export function boundTerm(x0: tf.Tensor4D, step: StepTensors, reverse: Reverse):
  * @param step The first step of the chain, that starts at T.
  * @returns `[batch]`, bits per dimension.
  */
-export function priorTerm(
-  x0: tf.Tensor4D,
-  { alpha, sigma }: Pick<StepTensors, "alpha" | "sigma">,
-): tf.Tensor1D {
-  const mean = tf.mul(x0, alpha);
-  const variance = tf.mul(sigma, sigma);
-  const spread = tf.sub(tf.sub(variance, 1), tf.log(variance));
-  return inBits(tf.mul(tf.add(tf.mul(mean, mean), spread), 0.5));
+export function priorTerm(x0: tf.Tensor4D, { alpha }: Pick<ChainStep, "alpha">): tf.Tensor1D {
+  const signal = alpha ** 2; // and 1 − signal is the variance
+  const spread = -signal - Math.log1p(-signal);
+  return inBits(tf.mul(tf.add(tf.mul(tf.mul(x0, x0), signal), spread), 0.5));
 }

@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import * as tf from "tfjs";
 import { alphasCumprodOf } from "../../../schedules/mod.ts";
 import type { NoisyBatch } from "../../../training/objective.ts";
+import { priorTerm } from "../../../training/objectives/bound.ts";
 import { chainOf, stepTensors } from "../../../training/objectives/chain.ts";
 import { lossesOf, type LossOptions } from "../../../training/objectives/losses.ts";
 import { reverseStep } from "../../../training/objectives/reverse.ts";
@@ -108,5 +109,18 @@ Deno.test("lossesOf() needs the chain for a bound", () =>
         TypeError,
         "without the steps of the chain",
       );
+    });
+  }));
+
+Deno.test("priorTerm() is the divergence of two normal distributions, in bits", () =>
+  onCpu(() => {
+    tf.tidy(() => {
+      const bits = priorTerm(tf.tensor4d([0.5, -1, 0, 0], [2, 1, 2, 1]), { alpha: 0.6 });
+      const spread = 0.64 - 1 - Math.log(0.64);
+      const expected = [(0.36 * 0.625 + spread) / 2, spread / 2].map((nats) => nats / Math.LN2);
+      bits.dataSync().forEach((value, i) => assertAlmostEquals(value, expected[i]!, 1e-7));
+      // Where next to no signal is left, float32 would round the variance to 1.
+      const [tiny] = priorTerm(tf.ones([1, 1, 1, 1]), { alpha: 1e-4 }).dataSync();
+      assertAlmostEquals(tiny! / (0.5e-8 / Math.LN2), 1, 1e-5);
     });
   }));
