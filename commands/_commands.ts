@@ -24,6 +24,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "trains a classifier of noisy images, for classifier guidance (ADM, section 4.1)",
     load: () => import("./train_classifier.ts"),
   },
+  evaluate: {
+    summary: "measures samples: FID, KID, precision and recall, and more",
+    load: () => import("./evaluate.ts"),
+  },
   info: {
     summary: "prints a model's card and checks its weights",
     load: () => import("./info.ts"),

@@ -20,7 +20,7 @@ import {
 import type { Level } from "../plugin.ts";
 import { describeOption, type Kind } from "../plugins/options.ts";
 import { alphasCumprodOf, SPACINGS } from "../schedules/mod.ts";
-import { type Args, command, usage, UsageError, type Values } from "./_command.ts";
+import { command, usage, UsageError, type Values } from "./_command.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
 import { rng, seedOf } from "./_noise.ts";
@@ -170,8 +170,10 @@ export default command({
 });
 
 /** The options of the plugins that were named, for help. */
-async function details(
-  { flags: { sampler, guidance } }: Pick<Args<typeof flags>, "flags">,
+export async function details(
+  { flags: { sampler, guidance } }: {
+    readonly flags: Pick<SampleValues, "sampler" | "guidance">;
+  },
 ): Promise<string> {
   const { choosePlugin } = await import("../plugins/load.ts");
   const { samplers } = await import("../samplers/mod.ts");
@@ -221,12 +223,12 @@ function refuseCode(file: string, kind: Kind, specs: readonly string[]): void {
 }
 
 /** All that the images depend on: what is typed, else what is repeated, else the defaults. */
-function settle(
+export function settle(
   model: Model,
   plan: Plan,
-  flags: SampleValues,
-  given: (flag: keyof SampleValues & string) => boolean,
-  repeated: Settings | undefined,
+  flags: Pick<SampleValues, "class" | "count" | "rng" | "seed" | "unconditional">,
+  given: (flag: "rng" | "unconditional") => boolean,
+  repeated?: Settings,
 ): Settings {
   const asked = flags.class?.split(",").map((name) => name.trim()) ?? repeated?.classes;
   const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);

@@ -136,7 +136,8 @@ function openUNet(folder: string): Part<UNet2DConfig> {
   };
 }
 
-function openClassifier(folder: string): Part<EncoderUNetConfig> {
+/** Opens the folder of a classifier, which reads noisy images or clean ones. */
+export function openClassifier(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
   return { folder, config, weights: openWeights(folder, CLASSIFIER_FILE) };
@@ -264,13 +265,14 @@ export async function saveModel(
   await writeAtomic(join(folder, "unet", UNET_FILE), encodeSafetensors(tensors));
 }
 
-/** Writes a noisy-image classifier as the folder `classifier/` of a model. */
+/** Writes a classifier as a folder, such as the `classifier/` of a model. */
 export async function saveClassifier(
   folder: string,
   config: EncoderUNetConfig,
   tensors: ReadonlyMap<string, NewTensor>,
+  dtype: "F32" | "F16" = "F32",
 ): Promise<void> {
   const values = { _class: "EncoderUNetModel", ...config };
   await writeAtomic(join(folder, "config.json"), toJson(values));
-  await writeAtomic(join(folder, CLASSIFIER_FILE), encodeSafetensors(tensors));
+  await writeAtomic(join(folder, CLASSIFIER_FILE), encodeSafetensors(tensors, dtype));
 }
