@@ -5,7 +5,7 @@ import { chooseMetrics, measure } from "../evaluation/evaluate.ts";
 import { extractSide } from "../evaluation/extract.ts";
 import { chooseFeatures } from "../evaluation/features/mod.ts";
 import { openImages, sizeText, subset } from "../evaluation/images.ts";
-import type { Side } from "../evaluation/metric.ts";
+import { drawsNothing, type Side } from "../evaluation/metric.ts";
 import {
   type Described,
   type Report,
@@ -25,6 +25,7 @@ import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import type { Io } from "./_io.ts";
+import { likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
 import { progressBar } from "./_progress.ts";
 import sample, { details, settle } from "./sample.ts";
 
@@ -114,7 +115,7 @@ const flags = {
   json: { type: "flag", help: "print the figures as JSON", group: "Output" },
 } as const;
 
-type EvaluateValues = Values<typeof flags>;
+export type EvaluateValues = Values<typeof flags>;
 
 export default command({
   name: "evaluate",
@@ -136,6 +137,7 @@ export default command({
       "evaluate digits -r mnist --save-statistics mnist.npz --json",
       "keep the reference's statistics",
     ],
+    ["evaluate digits -r mnist#test --metrics bpd -n 64", "the variational bound of its images"],
   ],
   flags,
   details,
@@ -156,6 +158,9 @@ export default command({
     const metrics = await usage(() =>
       chooseMetrics(flags.metrics?.split(",").map((it) => it.trim()))
     );
+    if (metrics.every(drawsNothing)) {
+      return await measureLikelihood(spec, { drawn, reference, metrics, flags, given, io });
+    }
     const features = await usage(() => chooseFeatures(flags.features, flags.preprocess));
     const target = await usage(() => openReference(reference, flags.size));
     if (target.saved?.about !== undefined && target.saved.about.features !== features.name) {
@@ -209,6 +214,9 @@ export default command({
             distances: distancesOn(engine),
             data: target.data,
             denoiser: samples.denoiser,
+            likelihood: samples.denoiser && target.data && metrics.some(drawsNothing)
+              ? await likelihoodOptions(samples.denoiser.model, target.data, { flags, given, io })
+              : undefined,
           },
           metrics,
           {

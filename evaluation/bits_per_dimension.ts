@@ -10,7 +10,7 @@ import { imageNoise, philoxAt } from "../noise/mod.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import { alphasCumprodOf, respacedTimesteps } from "../schedules/mod.ts";
 import type { Dataset } from "../training/data/dataset.ts";
-import type { VarianceType } from "../training/objectives/reverse.ts";
+import { isLearned, type VarianceType } from "../training/objectives/reverse.ts";
 import { boundOfImages, type ScopedNetwork, termComputation } from "./bound_terms.ts";
 import { bitsOf, dequantized, flowComputation, logLikelihood } from "./likelihood.ts";
 import { measuredBatches, type Portion } from "./measured_images.ts";
@@ -57,7 +57,7 @@ export interface BoundOptions extends Portion, Watched {
    * another model with a bound of its own, not an estimate of the whole one's.
    */
   readonly steps?: number | undefined;
-  /** The variance where the network does not tell it; the scheduler's where absent. */
+  /** A fixed variance; where absent the one that the network tells, or else the scheduler's. */
   readonly variance?: "small" | "large" | undefined;
 }
 
@@ -73,12 +73,12 @@ export async function bitsPerDimension(
     ? Array.from(all, (_, t) => t)
     : respacedTimesteps(all.length, `${steps}`).reverse();
   const alphasCumprod = timesteps.map((t) => all[t] ?? NaN);
-  const reading = {
-    mean: parameterization.type,
-    variance: varianceOf(denoiser, variance),
-    clip: true,
-  } as const;
-  const terms = engine.compile(termComputation(networkOf(denoiser), reading), model.unet.weights);
+  const type = variance ?? varianceOf(denoiser);
+  const computation = termComputation(
+    networkOf(denoiser, type),
+    { mean: parameterization.type, variance: type, clip: true },
+  );
+  const terms = engine.compile(computation, model.unet.weights);
   const sums = {
     terms: zeros(alphasCumprod),
     x0: zeros(alphasCumprod),
@@ -135,8 +135,12 @@ export async function flowBitsPerDimension(
   { tolerance, onProgress, signal, ...portion }: FlowOptions,
 ): Promise<{ readonly images: number; readonly total: Estimate }> {
   const { model, engine, parameterization } = denoiser;
-  const reading = { mean: parameterization.type, variance: varianceOf(denoiser) };
-  const flow = engine.compile(flowComputation(networkOf(denoiser), reading), model.unet.weights);
+  const variance = varianceOf(denoiser);
+  const computation = flowComputation(
+    networkOf(denoiser, variance),
+    { mean: parameterization.type, variance },
+  );
+  const flow = engine.compile(computation, model.unet.weights);
   const alphasCumprod = alphasCumprodOf(model.scheduler);
   const totals: number[] = [];
   for await (const { x0, labels, seeds } of measuredBatches(denoiser, data, portion)) {
@@ -165,18 +169,20 @@ export async function flowBitsPerDimension(
 // Streams of random numbers of an image's seed.
 const [SPREAD, PROBES] = [1, 2] as const;
 
-function networkOf({ model }: Denoiser): ScopedNetwork {
-  return (scope, x, t, labels) => unet2d(scope, model.unet.config, x, t, labels);
+/** The UNet, without what it tells of the variance where that is to be fixed. */
+function networkOf({ model, parameterization }: Denoiser, variance: VarianceType): ScopedNetwork {
+  const halves = parameterization.learned && !isLearned(variance);
+  return (scope, x, t, labels) => {
+    const answer = unet2d(scope, model.unet.config, x, t, labels);
+    return halves ? tf.split(answer, 2, 3)[0] as tf.Tensor4D : answer;
+  };
 }
 
-/** The variance of a model's steps: what its network tells, else what is asked for, else its scheduler's. */
-function varianceOf(
-  { model: { scheduler }, parameterization }: Denoiser,
-  asked?: "small" | "large",
-): VarianceType {
+/** The variance of a model's steps: what its network tells, or else its scheduler's. */
+function varianceOf({ model: { scheduler }, parameterization }: Denoiser): VarianceType {
   const name = scheduler["variance_type"];
   if (parameterization.learned) return name === "learned" ? "learned" : "learned_range";
-  return asked ?? (name === "fixed_large" ? "large" : "small");
+  return name === "fixed_large" ? "large" : "small";
 }
 
 function estimateOf(values: readonly number[]): Estimate {
