@@ -5,13 +5,13 @@ import { measure } from "../evaluation/evaluate.ts";
 import { openImages, sizeText } from "../evaluation/images.ts";
 import { type Metric, sideOf } from "../evaluation/metric.ts";
 import { figuresJson, figuresText } from "../evaluation/report.ts";
-import { openEngine } from "../engines/mod.ts";
 import { loadDenoiser } from "../pipeline/denoiser.ts";
 import { edgeOf, type Model, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { usage, UsageError } from "./_command.ts";
 import type { EvaluateValues } from "./evaluate.ts";
+import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 
@@ -60,12 +60,7 @@ export async function measureLikelihood(
   const data = await usage(() => openImages(reference, { size: flags.size ?? edgeOf(model) }));
   const likelihood = await likelihoodOptions(model, data, typed);
   let bar: Progress | undefined;
-  const engine = await openEngine(
-    flags.engine,
-    { threads: flags.threads, provider: flags.provider },
-    (name, reason) => io.detail(`Passed over ${name}: ${reason}`),
-  );
-  io.detail(`Computing on ${engine.description}`);
+  const engine = await engineOf(flags, io);
   try {
     const none = sideOf({ count: likelihood.count });
     const measured = await measure(

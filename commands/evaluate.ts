@@ -16,7 +16,6 @@ import {
 import { PREPROCESSES } from "../evaluation/resize.ts";
 import { drawInto, runKey } from "../evaluation/sampled.ts";
 import { loadStatistics, saveStatistics } from "../evaluation/statistics.ts";
-import { openEngine } from "../engines/mod.ts";
 import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
@@ -24,6 +23,7 @@ import { bundledModels, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import { likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
 import { progressBar } from "./_progress.ts";
@@ -168,12 +168,7 @@ export default command({
         `Cannot use ${reference}: it holds statistics of features ${target.saved.about.features}, the samples are seen with ${features.name}`,
       );
     }
-    const engine = await openEngine(
-      flags.engine,
-      { threads: flags.threads, provider: flags.provider },
-      (name, reason) => io.detail(`Passed over ${name}: ${reason}`),
-    );
-    io.detail(`Computing on ${engine.description}`);
+    const engine = await engineOf(flags, io);
     try {
       const samples = drawn
         ? await drawSamples(spec, flags, given, engine, target.described.size, io)

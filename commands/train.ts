@@ -5,6 +5,7 @@ import type { Dataset } from "../training/data/dataset.ts";
 import { openDataset } from "../training/data/mod.ts";
 import { diffusionTask } from "../training/diffusion.ts";
 import { initialValues } from "../training/initial.ts";
+import { predictionType } from "../training/objective.ts";
 import { isLearned, type VarianceType } from "../training/objectives/reverse.ts";
 import { namedTensors } from "../training/parameters.ts";
 import { saveSheet } from "../training/sheet.ts";
@@ -106,7 +107,7 @@ export default command({
     const data = await usage(() => openDataset(flags.data, { size }));
     const config = networkOf(data, flags, given, { base, learns: isLearned(chosen.variance) });
     const scheduler = schedulerOf(flags, given, { base, variance: chosen.variance });
-    const { type: prediction } = parameterization(scheduler, false);
+    const prediction = predictionType(parameterization(scheduler, false).type);
     const alphasCumprod = alphasCumprodOf(scheduler);
     const classes = data.labels.length;
     const engine = await trainingEngine(flags.engine);

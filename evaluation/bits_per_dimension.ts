@@ -10,6 +10,7 @@ import { imageNoise, philoxAt } from "../noise/mod.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import { alphasCumprodOf, respacedTimesteps } from "../schedules/mod.ts";
 import type { Dataset } from "../training/data/dataset.ts";
+import { predictionType } from "../training/objective.ts";
 import { isLearned, type VarianceType } from "../training/objectives/reverse.ts";
 import { boundOfImages, type ScopedNetwork, termComputation } from "./bound_terms.ts";
 import { bitsOf, dequantized, flowComputation, logLikelihood } from "./likelihood.ts";
@@ -76,7 +77,7 @@ export async function bitsPerDimension(
   const type = variance ?? varianceOf(denoiser);
   const computation = termComputation(
     networkOf(denoiser, type),
-    { mean: parameterization.type, variance: type, clip: true },
+    { mean: predictionType(parameterization.type), variance: type, clip: true },
   );
   const terms = engine.compile(computation, model.unet.weights);
   const sums = {
@@ -138,7 +139,7 @@ export async function flowBitsPerDimension(
   const variance = varianceOf(denoiser);
   const computation = flowComputation(
     networkOf(denoiser, variance),
-    { mean: parameterization.type, variance },
+    { mean: predictionType(parameterization.type), variance },
   );
   const flow = engine.compile(computation, model.unet.weights);
   const alphasCumprod = alphasCumprodOf(model.scheduler);

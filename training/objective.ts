@@ -13,6 +13,21 @@ export type PredictionType = (typeof PREDICTION_TYPES)[number];
 export const PREDICTION_TYPES = ["epsilon", "sample", "v_prediction"] as const;
 
 /**
+ * The type of that name.
+ *
+ * @throws {TypeError} Where it is one that has no loss here, such as a flow.
+ */
+export function predictionType(name: string): PredictionType {
+  const type = PREDICTION_TYPES.find((type) => type === name);
+  if (type !== undefined) return type;
+  throw new TypeError(
+    `Cannot compute losses of a model that predicts ${name}: it must be one of ${
+      PREDICTION_TYPES.join(", ")
+    }`,
+  );
+}
+
+/**
  * One batch of noisy images and what is known of them, with the steps of the chain where the loss
  * needs them.
  */

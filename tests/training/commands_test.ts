@@ -184,19 +184,28 @@ check(
     const [learned, small] = [await sampled("ddpm"), await sampled("ddpm,variance=small")];
     assert(learned.some((byte, i) => byte !== small[i]), "the learned variance is not used");
 
-    const bound = ["evaluate", second!, "--reference", data!, "--engine", "cpu", "--metrics", "bpd"];
-  const { stdout } = await succeed(...bound, "-n", "2", "--steps", "3", "--json");
-  const { count, figures } = JSON.parse(new TextDecoder().decode(stdout));
-  assertEquals([count, figures.bpd.timesteps], [2, [0, 500, 999]]);
-  const sum = figures.bpd.terms.reduce((sum: number, term: number) => sum + term, 0);
-  assertAlmostEquals(figures.bpd.value, sum + figures.bpd_prior.value, 1e-3);
-  await refuse("--class with bpd: nothing is drawn", ...bound, "--class", "1");
-  await refuse("the bound of ddim: it is that of ddpm's chain", ...bound, "--sampler", "ddim");
-  await refuse("Cannot measure 41 images: the reference has 40", ...bound, "-n", "41");
-  const files = ["evaluate", data!, ...bound.slice(2)];
-  await refuse("it is images, not a model", ...files);
+    const bound = [
+      "evaluate",
+      second!,
+      "--reference",
+      data!,
+      "--engine",
+      "cpu",
+      "--metrics",
+      "bpd",
+    ];
+    const { stdout } = await succeed(...bound, "-n", "2", "--steps", "3", "--json");
+    const { count, figures } = JSON.parse(new TextDecoder().decode(stdout));
+    assertEquals([count, figures.bpd.timesteps], [2, [0, 500, 999]]);
+    const sum = figures.bpd.terms.reduce((sum: number, term: number) => sum + term, 0);
+    assertAlmostEquals(figures.bpd.value, sum + figures.bpd_prior.value, 1e-3);
+    await refuse("--class with bpd: nothing is drawn", ...bound, "--class", "1");
+    await refuse("the bound of ddim: it is that of ddpm's chain", ...bound, "--sampler", "ddim");
+    await refuse("Cannot measure 41 images: the reference has 40", ...bound, "-n", "41");
+    const files = ["evaluate", data!, ...bound.slice(2)];
+    await refuse("it is images, not a model", ...files);
 
-  await refuse("without --learn-variance: its network tells the variance", ...[
+    await refuse("without --learn-variance: its network tells the variance", ...[
       ...["train", "--data", data!, ...TINY, "--init", second!, "-o", join(folder, "third")],
     ]);
     await succeed(...hybrid, "--resume");

@@ -1,6 +1,12 @@
-import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import * as tf from "tfjs";
-import { addNoise, type NoisyBatch, target } from "../../training/objective.ts";
+import {
+  addNoise,
+  type NoisyBatch,
+  PREDICTION_TYPES,
+  predictionType,
+  target,
+} from "../../training/objective.ts";
 import { onCpu } from "./_tiny.ts";
 
 /** Three images at little, middling and much noise. */
@@ -44,3 +50,8 @@ Deno.test("target() is what image and noise can be found from again", () =>
       assertNear(tf.add(tf.mul(x, sigma), tf.mul(v, alpha)), eps);
     });
   }));
+
+Deno.test("predictionType() knows what has a loss, and says so of the rest", () => {
+  assertEquals(PREDICTION_TYPES.map(predictionType), [...PREDICTION_TYPES]);
+  assertThrows(() => predictionType("flow_prediction"), TypeError, "predicts flow_prediction");
+});

@@ -93,6 +93,17 @@ Deno.test("chainOf() takes the variance of the last step but one for the last", 
   assertThrows(() => chainOf([]), RangeError, "no levels");
 });
 
+Deno.test("chainOf() has the betas of a respaced chain, not those of its timesteps", () => {
+  const all = alphasCumprodOf({ beta_schedule: "linear" });
+  const kept = [0, 100, 400, 999].map((t) => all[t]!);
+  for (const [place, { low, high }] of chainOf(kept).entries()) {
+    const beta = 1 - kept[place]! / (kept[place - 1] ?? 1);
+    assertAlmostEquals(high, Math.log(beta), 1e-9);
+    if (place === 0) continue;
+    assertAlmostEquals(low, Math.log(beta * (1 - kept[place - 1]!) / (1 - kept[place]!)), 1e-9);
+  }
+});
+
 Deno.test("chainOf() is finite where the last level has no signal", () => {
   const steps = chainOf([0.9, 0.5, 0]);
   for (const step of steps) {
