@@ -1,25 +1,21 @@
 import { basename, join } from "@std/path";
 import { exists } from "@std/fs";
 import { distancesOn } from "../evaluation/algebra/distances.ts";
-import { chooseMetrics, measure } from "../evaluation/evaluate.ts";
+import { compare, pageOf } from "../evaluation/compare.ts";
+import { chooseMetrics } from "../evaluation/evaluate.ts";
 import { extractSide } from "../evaluation/extract.ts";
 import { chooseFeatures } from "../evaluation/features/mod.ts";
+import { readHistory } from "../evaluation/history.ts";
 import { openImages, sizeText, subset } from "../evaluation/images.ts";
 import { drawsNothing, type Side } from "../evaluation/metric.ts";
-import {
-  type Described,
-  type Report,
-  reportJson,
-  reportText,
-  warningsOf,
-} from "../evaluation/report.ts";
+import { type Described, reportJson, reportText } from "../evaluation/report.ts";
 import { PREPROCESSES } from "../evaluation/resize.ts";
 import { drawInto, runKey } from "../evaluation/sampled.ts";
 import { loadStatistics, saveStatistics } from "../evaluation/statistics.ts";
 import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
-import { bundledModels, openModel } from "../pipeline/model.ts";
+import { findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
@@ -112,6 +108,13 @@ const flags = {
     help: "keep the reference's statistics as an npz, to be a --reference",
     group: "Output",
   },
+  page: {
+    type: "string",
+    value: "FILE",
+    complete: "file",
+    help: "also write an HTML page: samples, nearest neighbors, figures over a run's checkpoints",
+    group: "Output",
+  },
   json: { type: "flag", help: "print the figures as JSON", group: "Output" },
 } as const;
 
@@ -148,7 +151,7 @@ export default command({
         "Cannot measure without --reference: name data such as mnist, or a file",
       );
     }
-    const drawn = await isModel(spec);
+    const drawn = isModel(spec);
     const unused = Object.keys(modelFlags).find((flag) => given(flag as keyof typeof modelFlags));
     if (!drawn && unused !== undefined) {
       throw new UsageError(
@@ -171,7 +174,7 @@ export default command({
     const engine = await engineOf(flags, io);
     try {
       const samples = drawn
-        ? await drawSamples(spec, flags, given, engine, target.described.size, io)
+        ? await drawSamples(spec, flags, given, engine, io)
         : await openSamples(spec, flags);
       checkSizes(samples.described, target.described);
       const extractor = await features.open(engine);
@@ -202,31 +205,26 @@ export default command({
           io.log(`Wrote the statistics of ${reference} to ${flags["save-statistics"]}`);
         }
         const ours = await look(samples.data, spec);
-        const measured = await measure(
-          {
-            samples: ours,
-            reference: theirs,
-            distances: distancesOn(engine),
-            data: target.data,
-            denoiser: samples.denoiser,
-            likelihood: samples.denoiser && target.data && metrics.some(drawsNothing)
-              ? await likelihoodOptions(samples.denoiser.model, target.data, { flags, given, io })
-              : undefined,
-          },
-          metrics,
-          {
-            bootstrap: flags.bootstrap,
-            signal: io.signal,
-            onMetric: ({ name }) => io.detail(`Measuring ${name}`),
-          },
-        );
-        const sides = {
-          samples: samples.described,
-          reference: target.described,
+        const comparison = {
+          samples: { ...samples, side: ours },
+          reference: { ...target, side: theirs },
+          denoiser: samples.denoiser,
+          likelihood: samples.denoiser && target.data && metrics.some(drawsNothing)
+            ? await likelihoodOptions(samples.denoiser.model, target.data, { flags, given, io })
+            : undefined,
           features: features.name,
-          dims: ours.features?.columns ?? 0,
+          distances: distancesOn(engine),
         };
-        const report: Report = { ...sides, ...measured, warnings: warningsOf(sides) };
+        const report = await compare(comparison, metrics, {
+          bootstrap: flags.bootstrap,
+          signal: io.signal,
+          onMetric: ({ name }) => io.detail(`Measuring ${name}`),
+        });
+        if (flags.page !== undefined) {
+          const history = drawn ? await readHistory(findModel(spec)) : [];
+          await writeAtomic(flags.page, await pageOf(comparison, report, history));
+          io.log(`Wrote ${flags.page}`);
+        }
         for (const warning of report.warnings) io.warn(warning);
         await io.write(
           flags.json ? JSON.stringify(reportJson(report), null, 2) : reportText(report),
@@ -240,13 +238,6 @@ export default command({
     }
   },
 });
-
-/** Whether a text names a model: a bundled one, unless a folder of images has its name. */
-async function isModel(spec: string): Promise<boolean> {
-  if (bundledModels().includes(spec)) return true;
-  return await exists(join(spec, "model_index.json")) ||
-    await exists(join(spec, "unet", "config.json"));
-}
 
 /** What samples are compared with. */
 interface Reference {
@@ -290,7 +281,6 @@ async function drawSamples(
   flags: EvaluateValues,
   given: (flag: keyof EvaluateValues & string) => boolean,
   engine: Engine,
-  wanted: string | undefined,
   io: Io,
 ): Promise<Samples> {
   const model = openModel(spec);
@@ -310,7 +300,6 @@ async function drawSamples(
   const key = await runKey(denoiser, run);
   const folder = flags.out ?? join("runs", "evaluate", `${model.name}-${key}`);
   await claimFolder(folder, key);
-  void wanted;
   io.log(`Drawing into ${folder}`);
   const total = settings.count;
   const bar = progressBar(io, total, "sample");

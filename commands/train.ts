@@ -11,6 +11,8 @@ import { namedTensors } from "../training/parameters.ts";
 import { saveSheet } from "../training/sheet.ts";
 import { drawnValues, type RunOptions, train } from "../training/train.ts";
 import { parameterization } from "../pipeline/prediction.ts";
+import { checkpointEvaluator } from "../evaluation/checkpoints.ts";
+import { chooseFeatures } from "../evaluation/features/mod.ts";
 import { command, type Flags, usage, UsageError, type Values } from "./_command.ts";
 import type { Io } from "./_io.ts";
 import { objectiveFlags, objectiveOf, timestepsOf } from "./_objective.ts";
@@ -38,6 +40,28 @@ const flags = {
     default: 20,
     min: 0,
     help: "images on the sheet of samples that each checkpoint draws; 0 for none",
+  },
+  "evaluate-every": {
+    type: "integer",
+    default: 0,
+    min: 0,
+    help: "steps between evaluations, a multiple of --save-every; 0 for none",
+    group: "Evaluation",
+  },
+  "evaluate-count": {
+    type: "integer",
+    default: 1000,
+    min: 10,
+    help: "samples that each evaluation draws, 25 steps each",
+    group: "Evaluation",
+  },
+  features: {
+    type: "string",
+    default: "digits",
+    value: "NAME|FILE",
+    complete: "file",
+    help: "what sees the images there, as in evaluate --features",
+    group: "Evaluation",
   },
   prediction: {
     type: "string",
@@ -92,6 +116,10 @@ export default command({
   examples: [
     ["train --data mnist --size 32 -o runs/digits", "the digits model, from the first step"],
     ["train --data mnist --size 32 -o runs/digits --resume", "continues it"],
+    [
+      "train --data mnist --size 32 --evaluate-every 1000 -o runs/digits",
+      "with figures in the log and in runs/digits/evaluation.html",
+    ],
     ["train --data photos/ --size 64 --channels 64,128,256 -o runs/photos", "a folder of images"],
     [
       "train --init digits --objective hybrid --learn-variance --lr 1e-3 -o runs/variance",
@@ -110,6 +138,19 @@ export default command({
     const prediction = predictionType(parameterization(scheduler, false).type);
     const alphasCumprod = alphasCumprodOf(scheduler);
     const classes = data.labels.length;
+    const every = flags["evaluate-every"];
+    if (every % flags["save-every"] !== 0) {
+      throw new UsageError(
+        `Cannot use --evaluate-every ${every}: it must be a multiple of --save-every, which is ${
+          flags["save-every"]
+        }`,
+      );
+    }
+    const idle = (["evaluate-count", "features"] as const).find((flag) => given(flag));
+    if (every === 0 && idle !== undefined) {
+      throw new UsageError(`Cannot use --${idle} without --evaluate-every`);
+    }
+    const features = every > 0 ? await usage(() => chooseFeatures(flags.features)) : undefined;
     const engine = await trainingEngine(flags.engine);
     io.detail(`Computing on ${engine}`);
     const task = diffusionTask(config, data, {
@@ -122,32 +163,38 @@ export default command({
       labelled: classes > 0,
       labelDrop: classes > 0 ? { nullClass: classes, share: flags["label-drop"] } : undefined,
     });
-    return await trainingRun(
-      flags,
-      io,
-      (options, hooks) =>
-        train(task, { ...options, start: base && startFrom(base, flags.seed, io) }, {
-          ...hooks,
-          async onCheckpoint(step, { specs, vector }, logged) {
-            const tensors = await namedTensors(vector, specs);
-            await saveModel(options.folder, { config, tensors, scheduler, labels: data.labels });
-            if (logged && flags.sheet > 0) {
-              await saveSheet(options.folder, step, flags.sheet, options.engine);
-            }
-          },
-        }),
-      {
-        config,
-        scheduler,
-        data: flags.data,
-        init: flags.init ?? null,
-        ...chosen,
-        timesteps: flags["t-sampler"] === "lognormal"
-          ? { mean: flags["p-mean"], deviation: flags["p-std"] }
-          : flags["t-sampler"],
-        labelDrop: flags["label-drop"],
-      },
-    );
+    return await trainingRun(flags, io, async (options, hooks) => {
+      const evaluate = features && await checkpointEvaluator({
+        folder: options.folder,
+        data,
+        dataName: flags.data,
+        features,
+        count: flags["evaluate-count"],
+        trainer: options.engine,
+      });
+      return await train(task, { ...options, start: base && startFrom(base, flags.seed, io) }, {
+        ...hooks,
+        async onCheckpoint(step, { specs, vector }, logged) {
+          const tensors = await namedTensors(vector, specs);
+          await saveModel(options.folder, { config, tensors, scheduler, labels: data.labels });
+          if (logged && flags.sheet > 0) {
+            await saveSheet(options.folder, step, flags.sheet, options.engine);
+          }
+          const due = logged && (step % every === 0 || step === flags.steps);
+          return due ? await evaluate?.(step) : undefined;
+        },
+      });
+    }, {
+      config,
+      scheduler,
+      data: flags.data,
+      init: flags.init ?? null,
+      ...chosen,
+      timesteps: flags["t-sampler"] === "lognormal"
+        ? { mean: flags["p-mean"], deviation: flags["p-std"] }
+        : flags["t-sampler"],
+      labelDrop: flags["label-drop"],
+    });
   },
 });
 

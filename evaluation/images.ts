@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { toBitmaps } from "../images/pixels.ts";
+import { type Bitmap, fromBytes, toBitmaps } from "../images/pixels.ts";
 import { philoxAt } from "../noise/mod.ts";
-import type { Bitmap } from "../images/pixels.ts";
 import { type DataOptions, type Dataset, openDataset } from "../training/data/mod.ts";
 import type { Pixels } from "./resize.ts";
 
@@ -43,6 +42,33 @@ export function subset(data: Dataset, indices: Uint32Array): Dataset {
     ...data,
     length: indices.length,
     batch: (chosen) => data.batch(Array.from(chosen, (index) => indices[index] ?? -1)),
+  };
+}
+
+/** Bitmaps of one size as a data set; without names of classes the labels say nothing. */
+export function fromBitmaps(
+  bitmaps: readonly Bitmap[],
+  labels: Int32Array,
+  names: readonly string[],
+): Dataset {
+  const { width = 0, height = 0, channels = 1 } = bitmaps[0] ?? {};
+  const span = height * width * channels;
+  return {
+    length: bitmaps.length,
+    height,
+    width,
+    channels,
+    labels: names,
+    batch(indices) {
+      const images = new Float32Array(indices.length * span);
+      Array.from(indices).forEach((index, i) =>
+        fromBytes(bitmaps[index]!.pixels, images, i * span)
+      );
+      return Promise.resolve({
+        images,
+        labels: Int32Array.from(indices, (index) => labels[index]!),
+      });
+    },
   };
 }
 

@@ -54,7 +54,8 @@ const WEIGHTS = new URL("../weights/", import.meta.url);
 const UNET_FILE = "diffusion_pytorch_model.safetensors";
 const CLASSIFIER_FILE = "model.safetensors";
 
-function isThere(path: string): boolean {
+/** Whether there is such a file or folder. */
+export function isThere(path: string): boolean {
   try {
     Deno.statSync(path);
     return true;
@@ -96,6 +97,12 @@ export function findModel(spec: string): string {
         : `did you mean ${near}?`
     }`,
   );
+}
+
+/** Whether a text names a model: a bundled one, or a folder of a UNet. */
+export function isModel(spec: string): boolean {
+  return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
+    isThere(join(spec, UNET_FILE));
 }
 
 /** A weights file, or an error that says which file a folder should have. */

@@ -4,8 +4,8 @@
  * @module
  */
 import { basename, join, resolve, toFileUrl } from "@std/path";
-import { exists } from "@std/fs";
 import type { Engine } from "../../engines/engine.ts";
+import { isThere } from "../../pipeline/model.ts";
 import { nearest } from "../../plugins/nearest.ts";
 import { checkOptions } from "../../plugins/options.ts";
 import { formatSpec, parseSpec } from "../../plugins/spec.ts";
@@ -56,7 +56,7 @@ async function findPlugin(source: string): Promise<FeaturesPlugin> {
   if (own.includes(source)) {
     return (await extractors[source as keyof typeof extractors]()).default as FeaturesPlugin;
   }
-  if (!await exists(source)) {
+  if (!isThere(source)) {
     const near = nearest(source, own);
     throw new RangeError(
       `Cannot find features "${source}": ${
@@ -68,7 +68,7 @@ async function findPlugin(source: string): Promise<FeaturesPlugin> {
     );
   }
   if (source.endsWith(".onnx")) return (await extractors.onnx()).default as FeaturesPlugin;
-  if (await exists(join(source, "config.json"))) return (await extractors.classifier()).default;
+  if (isThere(join(source, "config.json"))) return (await extractors.classifier()).default;
   if (!/\.[cm]?[jt]s$/.test(source)) {
     throw new RangeError(
       `Cannot use features "${source}": it is neither an ONNX file, a plugin nor a folder of train-classifier`,

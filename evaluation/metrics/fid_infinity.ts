@@ -3,7 +3,7 @@ import { frechetDistance } from "../algebra/frechet.ts";
 import { type Evidence, given, type Metric, part } from "../metric.ts";
 
 /** Counts of images that the line is laid through, from half of them to all. */
-const POINTS = 8;
+const POINTS = 15;
 
 /** Above this many images the bias of FID is small beside its value. */
 export const ENOUGH = 10_000;

@@ -1,69 +1,85 @@
 import { philoxAt } from "../../noise/mod.ts";
-import { product } from "../algebra/matrix.ts";
-import { type Features, rowsOf } from "../algebra/matrix.ts";
+import { type Features, product, rowsOf, zeros } from "../algebra/matrix.ts";
 import { given, type Metric } from "../metric.ts";
 
-/** Images of a block, and the fewest blocks that still tell a spread. */
-const [BLOCK, BLOCKS] = [1000, 10] as const;
+/** Images that are compared of each set at most: all pairs of them are. */
+const MOST = 5000;
 
-/**
- * Kernel inception distance. It is unbiased for any number of images. The images are dealt into
- * blocks that share none, so the spread of the blocks' values gives a true standard error (Zaremba et
- * al. 2013); subsets that overlap, as of other tools, have the same mean.
- */
+/** Groups of images that are left out in turn, for the standard error. */
+const GROUPS = 10;
+
+/** Kernel inception distance, unbiased for any number of images. */
 const kid: Metric = {
   name: "kid",
   summary: "kernel distance (MMD²) of the features, unbiased",
   paper: "https://arxiv.org/abs/1801.01401", // section 4
   needs: ["features"],
   measure({ samples, reference }) {
-    const [x, y] = [given(samples.features), given(reference.features)];
-    const fewer = Math.min(x.rows, y.rows);
-    if (fewer < 2) throw new RangeError("Cannot measure kid of fewer than 2 images");
-    const size = Math.max(2, Math.min(BLOCK, Math.floor(fewer / BLOCKS)));
-    const { mean, error } = blockwise(x, y, size);
+    const deal = (x: Features, stream: number) =>
+      rowsOf(x, philoxAt(0, stream).permutation(x.rows).subarray(0, MOST));
+    const [x, y] = [deal(given(samples.features), 1), deal(given(reference.features), 2)];
+    if (x.rows < 2 || y.rows < 2) throw new RangeError("Cannot measure kid of fewer than 2 images");
+    const { value, error } = squaredMmd(x, y);
     const about = { label: "KID ×1000", better: "lower", digits: 3 } as const;
-    return [{ name: "kid", ...about, value: 1000 * mean, error: 1000 * error }];
+    return [{ name: "kid", ...about, value: 1000 * value, error: 1000 * error }];
   },
 };
 export default kid;
 
-/** Mean of MMD² over disjoint blocks of both sets in a fixed random order, and its standard error. */
-export function blockwise(x: Features, y: Features, size: number): { mean: number; error: number } {
-  const blocks = Math.floor(Math.min(x.rows, y.rows) / size);
-  const [order, other] = [philoxAt(0, 1).permutation(x.rows), philoxAt(0, 2).permutation(y.rows)];
-  const values = Array.from({ length: blocks }, (_, block) => {
-    const of = (order: Uint32Array) => order.subarray(block * size, (block + 1) * size);
-    return squaredMmd(rowsOf(x, of(order)), rowsOf(y, of(other)));
-  });
-  const mean = values.reduce((sum, value) => sum + value, 0) / blocks;
-  const spread = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, error: Math.sqrt(spread / (blocks * Math.max(1, blocks - 1))) };
-}
-
 /**
  * The unbiased estimate of MMD² (Gretton et al. 2012, equation 3) with the cubic kernel
- * (aᵀb / dims + 1)³.
+ * (aᵀb / dims + 1)³, and its standard error by the jackknife: the spread of the estimates without
+ * one group of images each.
  */
-export function squaredMmd(x: Features, y: Features): number {
-  return within(x) + within(y) - 2 * meanKernel(x, y);
+export function squaredMmd(x: Features, y: Features): { value: number; error: number } {
+  const groups = Math.min(GROUPS, Math.floor(Math.min(x.rows, y.rows) / 3));
+  const [ofX, ofY] = [groupsOf(x, Math.max(1, groups)), groupsOf(y, Math.max(1, groups))];
+  const [xx, yy, xy] = [kernelSums(ofX, ofX), kernelSums(ofY, ofY), kernelSums(ofX, ofY)];
+  const estimate = (left?: number): number => {
+    const [n, m] = [countOf(ofX, left), countOf(ofY, left)];
+    return sumOf(xx, left) / (n * (n - 1)) + sumOf(yy, left) / (m * (m - 1)) -
+      2 * sumOf(xy, left) / (n * m);
+  };
+  const without = groups < 2 ? [] : ofX.map((_, group) => estimate(group));
+  const mean = without.reduce((sum, value) => sum + value, 0) / without.length;
+  const spread = without.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { value: estimate(), error: Math.sqrt(spread * (groups - 1) / Math.max(1, groups)) };
 }
 
-function kernel(dot: number, dims: number): number {
-  return (dot / dims + 1) ** 3;
+/** Rows cut into groups of about equal size, in their order. */
+function groupsOf(x: Features, count: number): Features[] {
+  return Array.from({ length: count }, (_, group) => {
+    const [from, to] = [group, group + 1].map((it) => Math.floor(it * x.rows / count));
+    return rowsOf(x, Uint32Array.from({ length: to! - from! }, (_, i) => from! + i));
+  });
 }
 
-/** The mean kernel of all pairs of two different images of one set. */
-function within(x: Features): number {
-  const { values } = product(x, x, true);
-  let sum = 0;
-  for (let i = 0; i < x.rows; i++) {
-    for (let j = 0; j < i; j++) sum += 2 * kernel(values[i * x.rows + j]!, x.columns);
-  }
-  return sum / (x.rows * (x.rows - 1));
+/** Sums of the kernel over the pairs of two groups; an image is no pair with itself. */
+function kernelSums(left: readonly Features[], right: readonly Features[]) {
+  const sums = zeros(left.length, right.length);
+  left.forEach((a, i) =>
+    right.forEach((b, j) => {
+      const { values, columns } = product(a, b);
+      let sum = 0;
+      for (let at = 0; at < values.length; at++) {
+        if (a === b && at % (columns + 1) === 0) continue; // the diagonal
+        sum += (values[at]! / a.columns + 1) ** 3;
+      }
+      sums.values[i * right.length + j] = sum;
+    })
+  );
+  return sums;
 }
 
-function meanKernel(x: Features, y: Features): number {
-  const { values } = product(x, y);
-  return values.reduce((sum, dot) => sum + kernel(dot, x.columns), 0) / values.length;
+function countOf(groups: readonly Features[], left: number | undefined): number {
+  return groups.reduce((sum, { rows }, group) => group === left ? sum : sum + rows, 0);
+}
+
+/** The sum over all pairs of groups without the one that is left out. */
+function sumOf({ columns, values }: ReturnType<typeof zeros>, left: number | undefined): number {
+  return values.reduce(
+    (sum, value, at) =>
+      at % columns === left || Math.floor(at / columns) === left ? sum : sum + value,
+    0,
+  );
 }

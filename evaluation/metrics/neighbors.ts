@@ -1,7 +1,7 @@
-import type { Distances } from "../algebra/distances.ts";
-import type { Features } from "../algebra/matrix.ts";
+import { philoxAt } from "../../noise/mod.ts";
+import { rowsOf } from "../algebra/matrix.ts";
+import { nearestOf } from "../algebra/neighbors.ts";
 import { given, type Metric } from "../metric.ts";
-import { radii } from "./prdc.ts";
 
 /**
  * Memorization: how far the nearest reference image is, and that beside how far reference images are
@@ -14,43 +14,30 @@ const neighbors: Metric = {
   needs: ["features"],
   async measure({ samples, reference, distances }) {
     const [x, y] = [given(samples.features), given(reference.features)];
-    const distance = mean((await nearestOf(x, y, distances)).map(({ distance }) => distance));
-    const own = mean(Array.from(await radii(y, distances, 1), Math.sqrt));
-    const about = { better: "near 1", digits: 3 } as const;
-    const ratio = distance / own;
+    const chosen = philoxAt(0, 5).permutation(y.rows).subarray(0, x.rows);
+    const some = rowsOf(y, chosen);
+    const distance = meanDistance(await nearestOf(x, y, distances));
+    const own = meanDistance(await nearestOf(some, y, distances, chosen));
     return [
       {
         name: "neighbor_distance",
         label: "Nearest neighbor",
         value: distance,
-        ...about,
         better: "higher",
+        digits: 3,
       },
-      { name: "neighbor_ratio", label: "… of the reference's own", value: ratio, ...about },
+      {
+        name: "neighbor_ratio",
+        label: "… to the reference's own",
+        value: distance / own,
+        better: "near 1",
+        digits: 3,
+      },
     ];
   },
 };
 export default neighbors;
 
-const mean = (values: readonly number[]) =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
-
-/** The nearest row of y for each row of x, and how far it is. */
-export async function nearestOf(
-  x: Features,
-  y: Features,
-  distances: Distances,
-): Promise<{ readonly index: number; readonly distance: number }[]> {
-  const squaresOf = new Float32Array(x.rows).fill(Infinity);
-  const indices = new Uint32Array(x.rows);
-  await distances(x, y, ({ row, rows, column, columns, squares }) => {
-    for (let i = 0, at = 0; i < rows; i++) {
-      for (let j = 0; j < columns; j++, at++) {
-        if (squares[at]! >= squaresOf[row + i]!) continue;
-        squaresOf[row + i] = squares[at]!;
-        indices[row + i] = column + j;
-      }
-    }
-  });
-  return Array.from(indices, (index, row) => ({ index, distance: Math.sqrt(squaresOf[row]!) }));
+function meanDistance(found: readonly { readonly distance: number }[]): number {
+  return found.reduce((sum, { distance }) => sum + distance, 0) / found.length;
 }
