@@ -1,12 +1,15 @@
+import { basename } from "@std/path";
 import type * as tf from "tfjs";
 import type { Computation } from "../engines/engine.ts";
 import type { Edge, Model as Graph } from "../engines/onnx/graph.ts";
+import type { Place } from "../engines/onnx/protobuf.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Model } from "../pipeline/model.ts";
 import { command, UsageError } from "./_command.ts";
 
-const LIMIT = 2 ** 31 - 1; // bytes of a protobuf message, and so of an ONNX file
+const LIMIT = 2e9; // bytes of weights; a protobuf message, and so an ONNX file, holds 2 ** 31 - 1
+const SMALL = 1024; // bytes; smaller weights stay in the graph
 
 /** `denoise trace`: a network as an ONNX file. */
 export default command({
@@ -14,7 +17,7 @@ export default command({
   summary: "writes a model's network as an ONNX file, for other programs",
   usage: "[MODEL]",
   description:
-    "Writes a network with its weights as one ONNX file of standard operations. MODEL is a bundled " +
+    "Writes a network with its weights as an ONNX file of standard operations. MODEL is a bundled " +
     "name (digits without it) or a model folder in the layout of diffusers. The inputs are sample " +
     "[N,C,H,W], timestep [N] and, of a network with classes, class_labels [N] (int32); the output " +
     "is out_sample, logits or gradient. The file's metadata holds the scheduler and the labels.",
@@ -31,6 +34,12 @@ export default command({
       help: "what is written; the gradient is that of log p(class | sample) by the sample",
     },
     batch: { type: "integer", min: 1, default: 1, help: "images at once: N of the inputs" },
+    "external-data": {
+      type: "string",
+      choices: ["auto", "always", "never"],
+      default: "auto",
+      help: "weights in FILE.data beside FILE; auto: where they are too large for one file (2 GB)",
+    },
     output: {
       type: "string",
       alias: "o",
@@ -39,24 +48,50 @@ export default command({
       help: "the file, or - for stdout; a pipe gets it without",
     },
   },
-  async run({ flags: { part, batch, output = "-" }, positional: [spec = "digits"], io }) {
+  async run({ flags, positional: [spec = "digits"], io }) {
+    const { part, batch, output = "-", "external-data": external } = flags;
+    if (output === "-" && external === "always") {
+      throw new UsageError("Cannot write external data to a pipe: give -o FILE");
+    }
     if (output === "") throw new UsageError("Cannot write to an empty name");
     if (output === "-" && io.stdoutIsTerminal) {
       throw new UsageError("Cannot write a model to a terminal: redirect stdout or give -o FILE");
     }
     const { openModel } = await import("../pipeline/model.ts");
     const model = openModel(spec);
-    const bytes = await encode(model, await networkOf(model, part), batch, part);
+    const network = await networkOf(model, part);
+    const size = sizeOf(network.weights);
+    const beside = external === "always" || (external === "auto" && size > LIMIT);
+    if (size > LIMIT && (output === "-" || !beside)) {
+      const mend = output === "-" ? "give -o FILE" : "allow --external-data";
+      throw new UsageError(
+        `Cannot write the ${part} of ${model.name} as one file: its weights take ${
+          (size / 1e9).toFixed(1)
+        } GB, and an ONNX file holds 2 GB; ${mend}`,
+      );
+    }
+    const { bytes, data } = await encode(model, network, batch, part, beside ? output : undefined);
     if (output === "-") {
       await io.write(bytes);
       return 0;
     }
     const { writeAtomic } = await import("../images/atomic.ts");
+    const mb = (size: number) => `${(size / 1e6).toFixed(1)} MB`;
+    if (data !== undefined) await writeAtomic(data.path, data.parts());
     await writeAtomic(output, bytes);
-    io.log(`Wrote ${output} (${part} of ${model.name}, ${(bytes.length / 1e6).toFixed(1)} MB)`);
+    const files = data === undefined ? output : `${output} and ${data.path}`;
+    io.log(`Wrote ${files} (${part} of ${model.name}, ${mb(bytes.length + (data?.size ?? 0))})`);
     return 0;
   },
 });
+
+/** Bytes of weights in float32. */
+function sizeOf(weights: Weights): number {
+  return [...weights.values()].reduce(
+    (sum, { shape }) => sum + 4 * shape.reduce((product, size) => product * size, 1),
+    0,
+  );
+}
 
 /** A network with the names by which other programs know its inputs and its output. */
 interface Network {
@@ -116,27 +151,28 @@ async function networkOf(
   };
 }
 
+/** An ONNX file, and the weights beside it, which are read while they are written. */
+interface Encoded {
+  readonly bytes: Uint8Array;
+  readonly data?: {
+    readonly path: string;
+    readonly size: number;
+    parts(): Iterable<Uint8Array>;
+  };
+}
+
+/** @param file Names the ONNX file where its weights are to stand beside it. */
 async function encode(
   model: Model,
   { weights, computation, image: [height, width, channels], inputs, output }: Network,
   batch: number,
   part: string,
-): Promise<Uint8Array> {
+  file: string | undefined,
+): Promise<Encoded> {
   const tf = await import("tfjs");
   const { checkpointEdges } = await import("../engines/onnx/parameters.ts");
-  const { encodeModel } = await import("../engines/onnx/protobuf.ts");
+  const { bytesOf, encodeModel } = await import("../engines/onnx/protobuf.ts");
   const { inputName, outputName, traceComputation } = await import("../engines/onnx/trace.ts");
-  const bytes = [...weights.values()].reduce(
-    (sum, { shape }) => sum + 4 * shape.reduce((product, size) => product * size, 1),
-    0,
-  );
-  if (bytes > LIMIT) {
-    throw new Error(
-      `Cannot write the ${part} of ${model.name}: its weights take ${
-        (bytes / 1e9).toFixed(1)
-      } GB, and an ONNX file holds 2 GB`,
-    );
-  }
   tf.enableProdMode(); // silences tfjs' advertisement of its other backends
   await tf.setBackend("cpu");
   const toLast = (x: tf.Tensor) => tf.transpose(x, [0, 2, 3, 1]);
@@ -154,12 +190,39 @@ async function encode(
     ...inputs.map((name, index) => [inputName(index), name] as const),
     [outputName(0), output] as const,
   ]);
-  return await describe(encodeModel(rename(traced.model, names)), {
+  const graph = rename(traced.model, names);
+  const outside = file === undefined ? undefined : layOut(graph, `${file}.data`, bytesOf);
+  const bytes = await describe(encodeModel(graph, outside?.placeOf), {
     "denoise.model": model.name,
     "denoise.part": part,
     "denoise.scheduler": JSON.stringify(model.scheduler),
     "denoise.labels": JSON.stringify(model.labels),
   });
+  return outside === undefined ? { bytes } : { bytes, data: outside };
+}
+
+/** The larger weights one after another in a file of their own, at most one of them in memory. */
+function layOut(
+  { initializers }: Graph,
+  path: string,
+  bytesOf: (edge: Edge) => Uint8Array,
+) {
+  const places = new Map<Edge, Place>();
+  let size = 0;
+  for (const edge of initializers) {
+    const length = 4 * edge.dims.reduce((product, size) => product * size, 1);
+    if (edge.source?.kind !== "lazy" || length < SMALL) continue;
+    places.set(edge, { location: basename(path), offset: size, length });
+    size += length;
+  }
+  return {
+    path,
+    size,
+    placeOf: (edge: Edge) => places.get(edge),
+    *parts() {
+      for (const edge of places.keys()) yield bytesOf(edge);
+    },
+  };
 }
 
 /** A graph whose edges have other names. */

@@ -16,34 +16,44 @@ export class ClosedPipe extends Error {
   override readonly name = "ClosedPipe";
 }
 
+/** What a file is to hold: a text, bytes, or bytes that are made one part after another. */
+export type Contents = string | Uint8Array | Iterable<Uint8Array>;
+
 /**
  * Writes a file under a temporary name beside it, then renames it, so that nobody ever sees half
  * of it; folders that are missing are made. Devices such as /dev/null are written directly.
  *
  * @throws {OutputError} If it cannot be written; nothing is left behind.
  */
-export async function writeAtomic(path: string, data: Uint8Array | string): Promise<void> {
-  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+export async function writeAtomic(path: string, data: Contents): Promise<void> {
+  const whole = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  const parts = whole instanceof Uint8Array ? [whole] : whole;
   try {
     const target = await statOrNone(path);
     if (target?.isDirectory) throw new OutputError(`Cannot write ${path}: it is a folder`);
-    if (target !== undefined && !target.isFile) return await Deno.writeFile(path, bytes);
+    if (target !== undefined && !target.isFile) return await writeParts(path, {}, parts);
     // A link stays a link: what it points to is replaced.
-    await replace(target === undefined ? path : await Deno.realPath(path), bytes);
+    await replace(target === undefined ? path : await Deno.realPath(path), parts);
   } catch (error) {
     throw explainWrite(path, error);
   }
 }
 
-async function replace(path: string, bytes: Uint8Array): Promise<void> {
+async function writeParts(
+  path: string,
+  options: Deno.OpenOptions,
+  parts: Iterable<Uint8Array>,
+): Promise<void> {
+  using file = await Deno.open(path, { write: true, ...options });
+  for (const part of parts) await writeAll(file, part);
+  if (options.createNew) await file.sync();
+}
+
+async function replace(path: string, parts: Iterable<Uint8Array>): Promise<void> {
   await ensureDir(dirname(path));
   const temporary = join(dirname(path), `.${basename(path).slice(0, 40)}.${crypto.randomUUID()}`);
   try {
-    {
-      using file = await Deno.open(temporary, { write: true, createNew: true });
-      await writeAll(file, bytes);
-      await file.sync();
-    }
+    await writeParts(temporary, { createNew: true }, parts);
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});

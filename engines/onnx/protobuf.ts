@@ -69,7 +69,8 @@ function valueInfo(writer: Writer, edge: Edge): void {
   message(writer, 2, (writer) => message(writer, 1, tensor));
 }
 
-function bytesOf(edge: Edge): Uint8Array {
+/** The bytes of an initializer that no file holds. */
+export function bytesOf(edge: Edge): Uint8Array {
   if (edge.source === undefined) return new Uint8Array();
   const { source } = edge;
   if (source.kind === "file") {

@@ -36,9 +36,16 @@ function metadataOf(model: Uint8Array): Record<string, string> {
   return Object.fromEntries(entries);
 }
 
-/** Runs an ONNX file on a fixture's own tensors, channels first as they are. */
-async function runOn(bytes: Uint8Array, fixture: (name: string) => FixtureTensor, output: string) {
-  const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1 });
+/** Runs an ONNX file, or its bytes, on a fixture's own tensors, channels first as they are. */
+async function runOn(
+  model: Uint8Array | string,
+  fixture: (name: string) => FixtureTensor,
+  output: string,
+) {
+  const options = { intraOpNumThreads: 1 };
+  const session = typeof model === "string"
+    ? await InferenceSession.create(model, options)
+    : await InferenceSession.create(model, options);
   const feeds: Record<string, Tensor> = {};
   for (const name of session.inputNames) {
     const key = { sample: "x", timestep: "t", class_labels: "class_labels" }[name] ?? name;
@@ -116,6 +123,28 @@ check("trace -o writes a whole file, with the permissions of its task", async (f
   assertEquals(metadata["denoise.model"], "tiny");
   assertEquals(JSON.parse(metadata["denoise.labels"] ?? ""), LABELS);
   assertEquals(JSON.parse(metadata["denoise.scheduler"] ?? "").beta_schedule, "linear");
+});
+
+check("trace --external-data always writes the weights beside the file", async (folder) => {
+  const model = folderOf("unet2d-classcond");
+  const fixture = readFixture("unet2d-classcond/expected.safetensors");
+  const batch = ["--batch", String(fixture("y").shape[0])];
+  const whole = await succeed("trace", model, ...batch);
+  const path = join(folder, "x.onnx");
+  const { stderr } = await succeed(
+    ...["trace", model, ...batch, "--external-data", "always", "-o", path],
+  );
+  assert(stderr.includes(`${path} and ${path}.data`), stderr);
+  assertEquals(await filesOf(folder), ["x.onnx", "x.onnx.data"]);
+  const { size } = await Deno.stat(path);
+  assert(size < 0.2 * whole.stdout.length, `${size} bytes beside ${whole.stdout.length}`);
+  // ONNX Runtime finds the weights by the file's own path; the results are the same to the bit.
+  const [beside, inside] = [
+    await runOn(path, fixture, "out_sample"),
+    await runOn(whole.stdout, fixture, "out_sample"),
+  ];
+  assertEquals(beside.values, inside.values);
+  await refuse(2, "give -o FILE", "trace", model, "--external-data", "always");
 });
 
 check("trace fails in one sentence and leaves no file", async (folder) => {

@@ -19,12 +19,11 @@ import {
 } from "../value.ts";
 import { add, toFloat } from "./arithmetic.ts";
 import { activate } from "./elementwise.ts";
-import { product, swapped } from "./matrix.ts";
-import { concat, pad, slice } from "./shape.ts";
+import { slice } from "./shape.ts";
 
 const OUT_IN: readonly number[] = [3, 2, 0, 1]; // of [height, width, in, out]
 const IN_OUT: readonly number[] = [2, 3, 0, 1];
-const CHANNEL_BY_CHANNEL: readonly number[] = [3, 0, 1, 2]; // of [batch, height, width, channel]
+const BATCH_LAST: readonly number[] = [3, 1, 2, 0]; // of [batch, height, width, channel]
 const SPATIAL = "Cannot trace a convolution";
 
 type Shape4 = [number, number, number, number];
@@ -186,39 +185,87 @@ function inputGradient({ graph, input, attributes }: Call): Value {
   return value(edge, info.inShape, CHANNELS_FIRST);
 }
 
-/** The parts of x that each place of the filter sees, `[batch, out height, out width, in]` each. */
-function windows(graph: Graph, x: Value, info: backend_util.Conv2DInfo): Value[] {
-  const { top, left, bottom, right } = info.padInfo;
-  const padded = pad(graph, x, [[0, 0], [top, bottom], [left, right], [0, 0]], "constant");
-  const [batch = 1, height = 1, width = 1, channels = 1] = padded.shape;
-  return natural(info.filterHeight * info.filterWidth).map((place) => {
-    const row = Math.floor(place / info.filterWidth) * info.dilationHeight;
-    const column = place % info.filterWidth * info.dilationWidth;
-    const bottom = Math.min(height, row + (info.outHeight - 1) * info.strideHeight + 1);
-    const right = Math.min(width, column + (info.outWidth - 1) * info.strideWidth + 1);
-    const steps = [1, info.strideHeight, info.strideWidth, 1];
-    return slice(graph, padded, [0, row, column, 0], [batch, bottom, right, channels], steps);
-  });
+/** Where along one axis an output position looks, for one place of the filter; -1 is outside. */
+function seen(position: number, size: number): number {
+  return position >= 0 && position < size ? position : -1;
 }
 
 /**
- * A matrix product for each place of the filter: the part of x that it sees, `[in, batch·h·w]`, by
- * dy, `[batch·h·w, out]`. Stored channel by channel, the parts need no further moves.
+ * Feature maps as `[channel, picks, batch]`: for each pick a row and a column, or zeros where either
+ * is -1. One Gather copies runs of a whole batch, in all threads; slices would copy rows in one.
+ */
+function gatherCells(
+  graph: Graph,
+  x: Value,
+  picks: readonly (readonly [row: number, column: number])[],
+): Edge {
+  const [batch = 1, height = 1, width = 1, channels = 1] = x.shape;
+  const cells = graph.reshape(stored(graph, x, BATCH_LAST), [channels, height * width, batch]);
+  const whole = picks.length === height * width &&
+    picks.every(([row, column], index) => row * width + column === index);
+  if (whole) return cells;
+  const zero = height * width; // the number of a cell of zeros behind the last
+  const places = picks.map(([row, column]) => row < 0 || column < 0 ? zero : row * width + column);
+  const ended = places.includes(zero) ? padEnd(graph, cells) : cells;
+  const form = { type: "float32", dims: [channels, picks.length, batch] } as const;
+  const indices = graph.constant("int32", [picks.length], Int32Array.from(places));
+  return graph.node("Gather", [ended, indices], form, { axis: 1 });
+}
+
+/** One more cell, of zeros. */
+function padEnd(graph: Graph, cells: Edge): Edge {
+  const [channels = 1, count = 1, batch = 1] = cells.dims;
+  const form = { type: "float32", dims: [channels, count + 1, batch] } as const;
+  return graph.node("Pad", [cells, graph.integers([0, 0, 0, 0, 1, 0])], form, { mode: "constant" });
+}
+
+/**
+ * One matrix product over all pixels of the batch: of what the filter's places see in x by dy. At
+ * stride 1 a shift of columns may as well be made in dy, the other way: then x is copied for each row
+ * of the filter and dy for each column, instead of x for each of their pairs.
  */
 function filterGradient({ graph, input, attributes }: Call): Value {
-  const [x, dy] = [input("x"), input("dy")].map((x) =>
-    value(stored(graph, x, CHANNEL_BY_CHANNEL), x.shape, CHANNEL_BY_CHANNEL)
-  );
-  if (x === undefined || dy === undefined) throw new Error(`${SPATIAL}: no input`);
+  const [x, dy] = [full(graph, input("x")), full(graph, input("dy"))];
   const shape = attributes.numbers("filterShape");
   const info = infoOf(x.shape, shape, attributes);
-  const rows = info.batchSize * info.outHeight * info.outWidth;
-  const right = reshape(graph, dy, [rows, info.outChannels]);
-  const products = windows(graph, x, info).map((part) =>
-    product(graph, swapped(reshape(graph, part, [rows, info.inChannels])), right)
-  );
-  return reshape(graph, concat(graph, products, 0), shape);
+  const { filterHeight: height, filterWidth: width, inChannels, outChannels } = info;
+  const splits = info.strideWidth === 1;
+  const rowOf = (row: number, place: number) =>
+    seen(row * info.strideHeight - info.padInfo.top + place * info.dilationHeight, info.inHeight);
+  const columnOf = (column: number, place: number) =>
+    seen(column * info.strideWidth - info.padInfo.left + place * info.dilationWidth, info.inWidth);
+  // Pairs of pixels are summed over: rows of the output by columns of the input where it splits.
+  const [rows, columns] = [natural(info.outHeight), natural(splits ? info.inWidth : info.outWidth)];
+  const picks = (places: number, pick: (row: number, column: number, place: number) => Pick) =>
+    natural(places).flatMap((place) =>
+      rows.flatMap((row) => columns.map((column) => pick(row, column, place)))
+    );
+  const left = splits
+    ? picks(height, (row, column, place) => [rowOf(row, place), column])
+    : picks(height * width, (row, column, place) => [
+      rowOf(row, Math.floor(place / width)),
+      columnOf(column, place % width),
+    ]);
+  const right = splits
+    ? picks(width, (row, column, place) => [
+      row,
+      seen(column + info.padInfo.left - place * info.dilationWidth, info.outWidth),
+    ])
+    : picks(1, (row, column) => [row, column]);
+  const sum = rows.length * columns.length * info.batchSize;
+  const [leftPlaces, rightPlaces] = splits ? [height, width] : [height * width, 1];
+  const a = graph.reshape(gatherCells(graph, x, left), [inChannels * leftPlaces, sum]);
+  const b = graph.reshape(gatherCells(graph, dy, right), [outChannels * rightPlaces, sum]);
+  const form = { type: "float32", dims: [outChannels * rightPlaces, inChannels * leftPlaces] };
+  const y = graph.node("Gemm", [b, a], { ...form, type: "float32" }, { transA: 0, transB: 1 });
+  if (!splits) {
+    return value(graph.reshape(y, [outChannels, inChannels, height, width]), shape, OUT_IN);
+  }
+  const wide = graph.reshape(y, [outChannels, width, inChannels, height]);
+  return value(wide, shape, [3, 1, 2, 0]);
 }
+
+type Pick = readonly [row: number, column: number];
 
 /** Kernels of convolutions. */
 export const CONVOLUTION: Kernels = {
