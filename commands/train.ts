@@ -15,7 +15,7 @@ import { checkpointEvaluator } from "../evaluation/checkpoints.ts";
 import { chooseFeatures } from "../evaluation/features/mod.ts";
 import { command, type Flags, usage, UsageError, type Values } from "./_command.ts";
 import type { Io } from "./_io.ts";
-import { objectiveFlags, objectiveOf, timestepsOf } from "./_objective.ts";
+import { type ChosenObjective, objectiveFlags, objectiveOf, timestepsOf } from "./_objective.ts";
 import {
   attendedOf,
   checkFolder,
@@ -134,7 +134,7 @@ export default command({
     const size = flags.size ?? base?.unet.config.sample_size ?? undefined;
     const data = await usage(() => openDataset(flags.data, { size }));
     const config = networkOf(data, flags, given, { base, learns: isLearned(chosen.variance) });
-    const scheduler = schedulerOf(flags, given, { base, variance: chosen.variance });
+    const scheduler = schedulerOf(flags, given, base, chosen);
     const prediction = predictionType(parameterization(scheduler, false).type);
     const alphasCumprod = alphasCumprodOf(scheduler);
     const classes = data.labels.length;
@@ -244,27 +244,14 @@ function networkOf(
   return configFrom((path) => parseUNet2DConfig(values, path));
 }
 
-/** The schedule to be trained on: the model's, where there is one, but for what was typed. */
-function schedulerOf(
-  flags: TrainValues,
-  given: Given,
-  { base, variance }: { readonly base: Model | undefined; readonly variance: VarianceType },
-): SchedulerConfig {
-  const typed = (flag: keyof typeof flags) => base === undefined || given(flag);
-  const { set_alpha_to_one: _, variance_type: __, ...model } = base?.scheduler ?? {};
-  return {
-    ...model,
-    // DDIMScheduler knows no variance.
-    ...variance === "small"
-      ? { _class_name: "DDIMScheduler", set_alpha_to_one: true }
-      : { _class_name: "DDPMScheduler", variance_type: VARIANCES[variance] },
-    ...typed("schedule") &&
-      { beta_schedule: flags.schedule, beta_start: 1e-4, beta_end: 0.02 },
-    ...typed("timesteps") && { num_train_timesteps: flags.timesteps },
-    ...typed("prediction") && { prediction_type: flags.prediction },
-    ...base === undefined && { clip_sample: false, timestep_spacing: "trailing", steps_offset: 0 },
-  };
-}
+/** Where no model says otherwise. */
+const SCHEDULER = {
+  _class_name: "DDIMScheduler",
+  set_alpha_to_one: true,
+  clip_sample: false,
+  timestep_spacing: "trailing",
+  steps_offset: 0,
+} as const;
 
 /** Variances as `scheduler_config.json` has them. */
 const VARIANCES = {
@@ -273,6 +260,26 @@ const VARIANCES = {
   learned: "learned",
   learned_range: "learned_range",
 } as const satisfies Record<VarianceType, string>;
+
+/** The schedule to be trained on: the model's, where there is one, but for what was typed. */
+function schedulerOf(
+  flags: TrainValues,
+  given: Given,
+  base: Model | undefined,
+  { objective, variance }: ChosenObjective,
+): SchedulerConfig {
+  const typed = (flag: keyof typeof flags) => base === undefined || given(flag);
+  const scheduler = {
+    ...base?.scheduler ?? SCHEDULER,
+    ...typed("schedule") && { beta_schedule: flags.schedule, beta_start: 1e-4, beta_end: 0.02 },
+    ...typed("timesteps") && { num_train_timesteps: flags.timesteps },
+    ...typed("prediction") && { prediction_type: flags.prediction },
+  };
+  if (objective === "simple") return scheduler;
+  // DDIMScheduler knows no variance, and DDPMScheduler always ends at the clean image.
+  const { set_alpha_to_one: _, ...rest } = { set_alpha_to_one: true, ...scheduler };
+  return { ...rest, _class_name: "DDPMScheduler", variance_type: VARIANCES[variance] };
+}
 
 /** Start values out of a model; tells what is taken from it and what is not. */
 function startFrom(base: Model, seed: number, io: Io): NonNullable<RunOptions["start"]> {
