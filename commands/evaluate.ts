@@ -82,8 +82,9 @@ const flags = {
   metrics: {
     type: "string",
     value: "NAME,…",
-    help: "which ones; all that can be measured without it",
+    help: "which ones; all that can be measured without it, but bpd and flow_bpd",
   },
+  metric: { type: "list", value: "NAME", help: "one of them; may be given more than once" },
   count: { type: "integer", alias: "n", min: 2, help: "samples; of a model 5000 without it" },
   size: {
     type: "integer",
@@ -140,7 +141,7 @@ export default command({
       "evaluate digits -r mnist --save-statistics mnist.npz --json",
       "keep the reference's statistics",
     ],
-    ["evaluate digits -r mnist#test --metrics bpd -n 64", "the variational bound of its images"],
+    ["evaluate digits -r mnist#test --metric bpd -n 64", "the variational bound of its images"],
   ],
   flags,
   details,
@@ -158,9 +159,7 @@ export default command({
         `Cannot use --${unused} with ${spec}: it is images, not a model to draw from`,
       );
     }
-    const metrics = await usage(() =>
-      chooseMetrics(flags.metrics?.split(",").map((it) => it.trim()))
-    );
+    const metrics = await usage(() => chooseMetrics(namesOf(flags)));
     if (metrics.every(drawsNothing)) {
       return await measureLikelihood(spec, { drawn, reference, metrics, flags, given, io });
     }
@@ -238,6 +237,12 @@ export default command({
     }
   },
 });
+
+/** The metrics that were asked for by either flag; nothing where neither was typed. */
+function namesOf({ metrics, metric }: EvaluateValues): string[] | undefined {
+  const names = [...metrics?.split(",") ?? [], ...metric].map((name) => name.trim());
+  return names.length > 0 ? names : undefined;
+}
 
 /** What samples are compared with. */
 interface Reference {
