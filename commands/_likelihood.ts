@@ -16,7 +16,7 @@ import type { Io } from "./_io.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 
 /** Images whose likelihood is measured unless told otherwise: each takes a thousand network calls. */
-const COUNT = 64;
+export const COUNT = 64;
 
 /** What was typed. */
 interface Typed {
@@ -104,14 +104,16 @@ export async function measureLikelihood(
 /**
  * How likelihoods are measured.
  *
+ * @param most images at most, where the count that was typed is that of samples.
  * @throws {UsageError} Where the images are too few, or a sampler was typed that has no bound.
  */
 export async function likelihoodOptions(
   model: Model,
   data: Dataset,
   { flags, given, io }: Typed,
+  most = Infinity,
 ): Promise<BoundOptions> {
-  const count = flags.count ?? Math.min(COUNT, data.length);
+  const count = Math.min(flags.count ?? Math.min(COUNT, data.length), most);
   if (count > data.length) {
     throw new UsageError(`Cannot measure ${count} images: the reference has ${data.length}`);
   }

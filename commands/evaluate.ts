@@ -21,7 +21,7 @@ import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
-import { likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
+import { COUNT, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
 import { progressBar } from "./_progress.ts";
 import sample, { details, settle } from "./sample.ts";
 
@@ -209,7 +209,12 @@ export default command({
           reference: { ...target, side: theirs },
           denoiser: samples.denoiser,
           likelihood: samples.denoiser && target.data && metrics.some(drawsNothing)
-            ? await likelihoodOptions(samples.denoiser.model, target.data, { flags, given, io })
+            ? await likelihoodOptions(
+              samples.denoiser.model,
+              target.data,
+              { flags, given, io },
+              Math.min(COUNT, target.data.length),
+            )
             : undefined,
           features: features.name,
           distances: distancesOn(engine),

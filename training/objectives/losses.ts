@@ -8,7 +8,6 @@ import { addNoise, type NoisyBatch, target } from "../objective.ts";
 import { boundTerm, meanOfImages } from "./bound.ts";
 import type { StepTensors } from "./chain.ts";
 import {
-  isLearned,
   type MeanType,
   posteriorMean,
   reverseStep,
@@ -78,7 +77,7 @@ function equallyLikely(network: Network, batch: NoisyBatch, options: LossOptions
   const error = tf.sub<tf.Tensor4D>(mean, targetOf(x, batch, options.mean));
   const mse = meanOfImages(tf.mul(error, error));
   const simple = tf.mul<tf.Tensor1D>(mse, batch.weight);
-  if (objective === "simple" || !isLearned(variance) || spread === undefined) {
+  if (objective === "simple" || spread === undefined) {
     return { loss: simple, mse };
   }
   // The bound teaches the variance only: its gradient by the mean is noisier than the error's.
