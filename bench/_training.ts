@@ -28,7 +28,7 @@ export async function openTrainer(engine: Engine, model: string, batch: number):
   const objective = {
     objective: "simple",
     mean: "v_prediction",
-    variance: "small",
+    variance: config.out_channels > config.in_channels ? "learned_range" : "small",
     vlbWeight: 0,
     timesteps: 1000,
   } as const;
