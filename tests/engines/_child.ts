@@ -2,7 +2,8 @@
  * Computes on one engine and prints the results as JSON: each engine has a process of its own, with
  * no more permissions than it needs.
  *
- * Usage: `_child.ts ENGINE parity`, `_child.ts ENGINE images MODEL`, or `_child.ts auto nothing`
+ * Usage: `_child.ts ENGINE parity`, `_child.ts ENGINE images MODEL`, or `_child.ts ENGINE nothing`,
+ * where ENGINE is a name, auto, or onnx:PROVIDER
  *
  * @module
  */
@@ -62,11 +63,12 @@ async function images(engine: Engine, folder: string): Promise<Record<string, nu
   return found;
 }
 
-const [name, task, folder = ""] = Deno.args;
+const [candidate = "", task, folder = ""] = Deno.args;
+const [name, provider] = candidate.split(":");
 const skipped: string[] = [];
 const engine = await openEngine(
   ENGINE_NAMES.find((known) => known === name) ?? "auto",
-  { threads: 1 },
+  { threads: 1, provider: provider === "webgpu" ? provider : "auto" },
   (_, reason) => skipped.push(reason),
 );
 const before = tf.memory().numTensors;

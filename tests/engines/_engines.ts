@@ -9,9 +9,12 @@ import type { EngineName } from "../../engines/mod.ts";
 import { WASM_PACKAGE } from "../../engines/wasm.ts";
 import { WEBGPU_PACKAGE } from "../../engines/webgpu.ts";
 
+/** An engine, or a provider of ONNX Runtime that is none by itself. */
+export type Candidate = EngineName | "onnx:webgpu";
+
 /** An engine to test. */
 export interface Tested {
-  readonly name: EngineName;
+  readonly name: Candidate;
   /** Whether each of its operations is computed as it is called. */
   readonly eager: boolean;
   /** Why it is left out here. */
@@ -47,7 +50,12 @@ export async function deno(...args: string[]): Promise<Deno.CommandOutput> {
   }).output();
 }
 
-async function reasonToSkip(name: EngineName): Promise<string | undefined> {
+async function reasonToSkip(name: Candidate): Promise<string | undefined> {
+  if (name === "onnx:webgpu") {
+    if (!await navigator.gpu?.requestAdapter()) return "there is no GPU";
+    const { success, stderr } = await start(NATIVE, name, "nothing");
+    return success ? undefined : /Cannot use [^\n]*/.exec(new TextDecoder().decode(stderr))?.[0];
+  }
   if (name === "wasm") {
     return (await deno("cache", WASM_PACKAGE)).success ? undefined : "it cannot be fetched";
   }
@@ -66,10 +74,10 @@ async function reasonToSkip(name: EngineName): Promise<string | undefined> {
 
 /** All engines. */
 export async function testedEngines(): Promise<Tested[]> {
-  const names = ["cpu", "onnx", "tensorflow", "wasm", "webgpu"] as const;
+  const names = ["cpu", "onnx", "tensorflow", "wasm", "webgpu", "onnx:webgpu"] as const;
   return await Promise.all(names.map(async (name) => ({
     name,
-    eager: name !== "onnx",
+    eager: !name.startsWith("onnx"),
     missing: await reasonToSkip(name),
   })));
 }
@@ -89,14 +97,18 @@ export interface Found {
   readonly results: Readonly<Record<string, readonly number[]>>;
 }
 
+const NATIVE = ["--allow-ffi", "--allow-env"] as const;
+
+function start(permissions: readonly string[], ...args: readonly string[]) {
+  return deno("run", "--no-prompt", "--allow-read", ...permissions, child, ...args);
+}
+
 /** Runs `_child.ts`. */
 export async function spawn(
   permissions: readonly string[],
   ...args: readonly string[]
 ): Promise<Found> {
-  const { success, stdout, stderr } = await deno(
-    ...["run", "--no-prompt", "--allow-read", ...permissions, child, ...args],
-  );
+  const { success, stdout, stderr } = await start(permissions, ...args);
   const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   assertEquals(success, true, decode(stderr));
   return JSON.parse(decode(stdout));
@@ -104,12 +116,11 @@ export async function spawn(
 
 /** What an engine computes with the permissions that it needs; it must leave no tensor behind. */
 export async function compute(
-  engine: EngineName,
+  engine: Candidate,
   ...task: ["parity"] | ["images", string]
 ): Promise<Found["results"]> {
-  const native = engine === "onnx" || engine === "tensorflow";
-  const permissions = native ? ["--allow-ffi", "--allow-env"] : [];
-  const { name, left, results } = await spawn(permissions, engine, ...task);
-  assertEquals([name, left], [engine, 0]);
+  const native = engine.startsWith("onnx") || engine === "tensorflow";
+  const { name, left, results } = await spawn(native ? NATIVE : [], engine, ...task);
+  assertEquals([name, left], [engine.split(":")[0], 0]);
   return results;
 }
