@@ -16,7 +16,7 @@ import type { Io } from "./_io.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 
 /** Images whose likelihood is measured unless told otherwise: each takes a thousand network calls. */
-export const COUNT = 64;
+export const IMAGES = 64;
 
 /** What was typed. */
 interface Typed {
@@ -113,7 +113,7 @@ export async function likelihoodOptions(
   { flags, given, io }: Typed,
   most = Infinity,
 ): Promise<BoundOptions> {
-  const count = Math.min(flags.count ?? Math.min(COUNT, data.length), most);
+  const count = Math.min(flags.count ?? Math.min(IMAGES, data.length), most);
   if (count > data.length) {
     throw new UsageError(`Cannot measure ${count} images: the reference has ${data.length}`);
   }

@@ -1,17 +1,17 @@
 import { basename, join } from "@std/path";
 import { exists } from "@std/fs";
 import { distancesOn } from "../evaluation/algebra/distances.ts";
-import { compare, pageOf } from "../evaluation/compare.ts";
+import { compare, type Comparison, pageOf } from "../evaluation/compare.ts";
 import { chooseMetrics } from "../evaluation/evaluate.ts";
 import { extractSide } from "../evaluation/extract.ts";
-import { chooseFeatures } from "../evaluation/features/mod.ts";
+import { chooseFeatures, type ChosenFeatures } from "../evaluation/features/mod.ts";
 import { readHistory } from "../evaluation/history.ts";
 import { openImages, sizeText, subset } from "../evaluation/images.ts";
 import { drawsNothing, type Side } from "../evaluation/metric.ts";
 import { type Described, reportJson, reportText } from "../evaluation/report.ts";
 import { PREPROCESSES } from "../evaluation/resize.ts";
-import { drawInto, runKey } from "../evaluation/sampled.ts";
-import { loadStatistics, saveStatistics } from "../evaluation/statistics.ts";
+import { drawInto, runKey, shapeOf } from "../evaluation/sampled.ts";
+import { loadStatistics, type Saved, saveStatistics } from "../evaluation/statistics.ts";
 import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
@@ -21,9 +21,12 @@ import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
-import { COUNT, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
+import { IMAGES, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
 import { progressBar } from "./_progress.ts";
 import sample, { details, settle } from "./sample.ts";
+
+/** Samples of a model unless it is said. */
+const COUNT = 5000;
 
 const drawing = "Drawing, where SAMPLES is a model";
 
@@ -85,7 +88,7 @@ const flags = {
     help: "which ones; all that can be measured without it, but bpd and flow_bpd",
   },
   metric: { type: "list", value: "NAME", help: "one of them; may be given more than once" },
-  count: { type: "integer", alias: "n", min: 2, help: "samples; of a model 5000 without it" },
+  count: { type: "integer", alias: "n", min: 2, help: `samples; of a model ${COUNT} without it` },
   size: {
     type: "integer",
     min: 1,
@@ -165,83 +168,86 @@ export default command({
     }
     const features = await usage(() => chooseFeatures(flags.features, flags.preprocess));
     const target = await usage(() => openReference(reference, flags.size));
-    if (target.saved?.about !== undefined && target.saved.about.features !== features.name) {
-      throw new UsageError(
-        `Cannot use ${reference}: it holds statistics of features ${target.saved.about.features}, the samples are seen with ${features.name}`,
-      );
-    }
+    checkFeatures(target, reference, features.name);
+    const subject = drawn
+      ? await prepareDraw(spec, flags, given, io)
+      : await usage(() => openSamples(spec, flags));
+    checkSizes(subject.described, target.described);
     const engine = await engineOf(flags, io);
     try {
-      const samples = drawn
-        ? await drawSamples(spec, flags, given, engine, io)
-        : await openSamples(spec, flags);
-      checkSizes(samples.described, target.described);
-      const extractor = await features.open(engine);
-      try {
-        const look = async (data: Dataset, name: string): Promise<Side> => {
-          const bar = progressBar(io, data.length, `image of ${name}`);
-          try {
-            return await extractSide(data, {
-              extractor,
-              preprocess: flags.preprocess,
-              batchSize: flags["batch-size"],
-              signal: io.signal,
-              onBatch: (done) => bar.update(done),
-            });
-          } finally {
-            bar.stop();
-          }
-        };
-        const theirs = target.saved?.side ?? await look(target.data!, reference);
-        if (flags["save-statistics"] !== undefined) {
-          const { size = "", count } = target.described;
-          await saveStatistics(flags["save-statistics"], theirs, {
-            data: reference,
-            features: features.name,
-            size,
-            count,
-          });
-          io.log(`Wrote the statistics of ${reference} to ${flags["save-statistics"]}`);
-        }
-        const ours = await look(samples.data, spec);
-        const comparison = {
-          samples: { ...samples, side: ours },
-          reference: { ...target, side: theirs },
-          denoiser: samples.denoiser,
-          likelihood: samples.denoiser && target.data && metrics.some(drawsNothing)
-            ? await likelihoodOptions(
-              samples.denoiser.model,
-              target.data,
-              { flags, given, io },
-              Math.min(COUNT, target.data.length),
-            )
-            : undefined,
-          features: features.name,
-          distances: distancesOn(engine),
-        };
-        const report = await compare(comparison, metrics, {
-          bootstrap: flags.bootstrap,
-          signal: io.signal,
-          onMetric: ({ name }) => io.detail(`Measuring ${name}`),
-        });
-        if (flags.page !== undefined) {
-          const history = drawn ? await readHistory(findModel(spec)) : [];
-          await writeAtomic(flags.page, await pageOf(comparison, report, history));
-          io.log(`Wrote ${flags.page}`);
-        }
-        for (const warning of report.warnings) io.warn(warning);
-        await io.write(
-          flags.json ? JSON.stringify(reportJson(report), null, 2) : reportText(report),
-        );
-        return 0;
-      } finally {
-        await extractor.dispose();
+      // The reference before the samples: what does not fit shows before hours of drawing.
+      const theirs = target.saved === undefined
+        ? await look(target.data, reference, features, engine, flags, io)
+        : target.saved.side;
+      if (flags["save-statistics"] !== undefined) {
+        const { size = "", count } = target.described;
+        const about = { data: reference, features: features.name, size, count };
+        await saveStatistics(flags["save-statistics"], theirs, about);
+        io.log(`Wrote the statistics of ${reference} to ${flags["save-statistics"]}`);
       }
+      const { data, denoiser } = await subject.open(engine);
+      const comparison: Comparison = {
+        samples: {
+          described: subject.described,
+          data,
+          side: await look(data, spec, features, engine, flags, io),
+        },
+        reference: { ...target, side: theirs },
+        denoiser,
+        likelihood: denoiser && target.data && metrics.some(drawsNothing)
+          ? await likelihoodOptions(
+            denoiser.model,
+            target.data,
+            { flags, given, io },
+            Math.min(IMAGES, target.data.length),
+          )
+          : undefined,
+        features: features.name,
+        distances: distancesOn(engine),
+      };
+      const report = await compare(comparison, metrics, {
+        bootstrap: flags.bootstrap,
+        signal: io.signal,
+        onMetric: ({ name }) => io.detail(`Measuring ${name}`),
+      });
+      if (flags.page !== undefined) {
+        const history = drawn ? await readHistory(findModel(spec)) : [];
+        await writeAtomic(flags.page, await pageOf(comparison, report, history));
+        io.log(`Wrote ${flags.page}`);
+      }
+      for (const warning of report.warnings) io.warn(warning);
+      await io.write(flags.json ? JSON.stringify(reportJson(report), null, 2) : reportText(report));
+      return 0;
     } finally {
       await engine.dispose();
     }
   },
 });
+
+/** What is seen in images, with a progress bar. */
+async function look(
+  data: Dataset,
+  name: string,
+  features: ChosenFeatures,
+  engine: Engine,
+  flags: EvaluateValues,
+  io: Io,
+): Promise<Side> {
+  const extractor = await features.open(engine);
+  const bar = progressBar(io, data.length, `image of ${name}`);
+  try {
+    return await extractSide(data, {
+      extractor,
+      preprocess: flags.preprocess,
+      batchSize: flags["batch-size"],
+      signal: io.signal,
+      onBatch: (done) => bar.update(done),
+    });
+  } finally {
+    bar.stop();
+    await extractor.dispose();
+  }
+}
 
 /** The metrics that were asked for by either flag; nothing where neither was typed. */
 function namesOf({ metrics, metric }: EvaluateValues): string[] | undefined {
@@ -249,18 +255,18 @@ function namesOf({ metrics, metric }: EvaluateValues): string[] | undefined {
   return names.length > 0 ? names : undefined;
 }
 
-/** What samples are compared with. */
-interface Reference {
-  readonly described: Described;
-  readonly data?: Dataset;
-  readonly saved?: Awaited<ReturnType<typeof loadStatistics>>;
-}
+/** What samples are compared with: images, or statistics that were saved of some. */
+type Reference =
+  & { readonly described: Described }
+  & (
+    | { readonly data: Dataset; readonly saved?: undefined }
+    | { readonly saved: Saved; readonly data?: undefined }
+  );
 
 async function openReference(spec: string, size: number | undefined): Promise<Reference> {
   const saved = /\.npz$/i.test(spec) ? await loadStatistics(spec) : undefined;
   if (saved !== undefined) {
-    const { count } = saved.side;
-    const about = saved.about;
+    const { about, side: { count } } = saved;
     const name = about === undefined ? basename(spec) : `${about.data} (${basename(spec)})`;
     return { saved, described: { name, count, size: about?.size } };
   }
@@ -268,31 +274,30 @@ async function openReference(spec: string, size: number | undefined): Promise<Re
   return { data, described: { name: spec, count: data.length, size: sizeText(data) } };
 }
 
-/** What is measured. */
-interface Samples {
+/** What is measured: described at once, opened or drawn later. */
+interface Subject {
   readonly described: Described;
-  readonly data: Dataset;
-  readonly denoiser?: Denoiser;
+  open(engine: Engine): Promise<{ readonly data: Dataset; readonly denoiser?: Denoiser }>;
 }
 
-async function openSamples(spec: string, { count, size }: EvaluateValues): Promise<Samples> {
-  const all = await usage(() => openImages(spec, { size }));
+async function openSamples(spec: string, { count, size }: EvaluateValues): Promise<Subject> {
+  const all = await openImages(spec, { size });
   if (count !== undefined && count > all.length) {
     throw new UsageError(`Cannot measure ${count} images of ${spec}: it has ${all.length}`);
   }
   const data = count === undefined
     ? all
     : subset(all, Uint32Array.from({ length: count }, (_, index) => index));
-  return { data, described: { name: spec, count: data.length, size: sizeText(data) } };
+  const described = { name: spec, count: data.length, size: sizeText(data) };
+  return { described, open: () => Promise.resolve({ data }) };
 }
 
-async function drawSamples(
+async function prepareDraw(
   spec: string,
   flags: EvaluateValues,
   given: (flag: keyof EvaluateValues & string) => boolean,
-  engine: Engine,
   io: Io,
-): Promise<Samples> {
+): Promise<Subject> {
   const model = openModel(spec);
   const plan = await usage(() =>
     makePlan(model, {
@@ -302,37 +307,36 @@ async function drawSamples(
       spacing: flags.spacing,
     })
   );
-  const settings = await usage(() =>
-    settle(model, plan, { ...flags, count: flags.count ?? 5000 }, given)
-  );
-  const denoiser = loadDenoiser(model, engine, flags["cfg-batch"]);
-  const run = { plan, settings, batchSize: flags["batch-size"] };
-  const key = await runKey(denoiser, run);
-  const folder = flags.out ?? join("runs", "evaluate", `${model.name}-${key}`);
-  await claimFolder(folder, key);
-  io.log(`Drawing into ${folder}`);
-  const total = settings.count;
-  const bar = progressBar(io, total, "sample");
-  try {
-    const data = await drawInto(folder, denoiser, {
-      ...run,
-      signal: io.signal,
-      onStep: (done, steps) => bar.update(Math.floor(done / steps * total)),
-    });
-    const { seed, steps, sampler, guidance, classes: _, ...rest } = settings;
-    return {
-      data,
-      denoiser,
-      described: {
-        name: model.name,
-        count: total,
-        size: sizeText(data),
-        settings: { sampler, steps, guidance, seed: String(seed), rng: rest.rng },
-      },
-    };
-  } finally {
-    bar.stop();
-  }
+  const count = flags.count ?? COUNT;
+  const settings = await usage(() => settle(model, plan, { ...flags, count }, given));
+  const { sampler, steps, guidance, seed, rng } = settings;
+  return {
+    described: {
+      name: model.name,
+      count,
+      size: sizeText(shapeOf(model)),
+      settings: { sampler, steps, guidance, seed: String(seed), rng },
+    },
+    async open(engine) {
+      const denoiser = loadDenoiser(model, engine, flags["cfg-batch"]);
+      const run = { plan, settings, batchSize: flags["batch-size"] };
+      const key = await runKey(denoiser, run);
+      const folder = flags.out ?? join("runs", "evaluate", `${model.name}-${key}`);
+      await claimFolder(folder, key);
+      io.log(`Drawing into ${folder}`);
+      const bar = progressBar(io, count, "sample");
+      try {
+        const data = await drawInto(folder, denoiser, {
+          ...run,
+          signal: io.signal,
+          onStep: (done, steps) => bar.update(Math.floor(done / steps * count)),
+        });
+        return { data, denoiser };
+      } finally {
+        bar.stop();
+      }
+    },
+  };
 }
 
 /** Sees that a folder holds the samples of this run, or none yet. */
@@ -352,5 +356,13 @@ function checkSizes(samples: Described, reference: Described): void {
   if (reference.size === undefined || samples.size === reference.size) return;
   throw new UsageError(
     `Cannot compare samples of ${samples.size} with a reference of ${reference.size}: --size brings both to one size, and figures then are of that size`,
+  );
+}
+
+/** Statistics say with which features they were made, those of other tools excepted. */
+function checkFeatures({ saved }: Reference, name: string, features: string): void {
+  if (saved?.about === undefined || saved.about.features === features) return;
+  throw new UsageError(
+    `Cannot use ${name}: it holds statistics of features ${saved.about.features}, the samples are seen with ${features}`,
   );
 }

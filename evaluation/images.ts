@@ -92,6 +92,8 @@ export function pixelsOf(bitmaps: readonly Bitmap[]): Pixels {
 }
 
 /** How large images are, for messages and comparisons. */
-export function sizeText({ width, height, channels }: Omit<Dataset, "batch">): string {
+export function sizeText(
+  { width, height, channels }: Pick<Dataset, "width" | "height" | "channels">,
+): string {
   return `${width}x${height}${channels === 1 ? " grey" : ""}`;
 }

@@ -46,7 +46,9 @@ export function warningsOf(
     ? [`the reference has ${number(reference.count)} images: figures depend on which ones`]
     : [];
   const singular = samples.count <= dims
-    ? [`${number(samples.count)} images span less than the ${number(dims)} dimensions of a feature`]
+    ? [
+      `${number(samples.count)} images span fewer dimensions than the ${number(dims)} of a feature`,
+    ]
     : [];
   return [...few, ...fewer, ...singular];
 }

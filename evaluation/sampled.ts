@@ -9,7 +9,7 @@ import { exists } from "@std/fs";
 import { writeAtomic } from "../images/atomic.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import { drawBatches } from "../pipeline/draw.ts";
-import { edgeOf } from "../pipeline/model.ts";
+import { edgeOf, type Model } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import type { Settings } from "../pipeline/settings.ts";
 import type { Dataset } from "../training/data/mod.ts";
@@ -101,7 +101,6 @@ export async function drawInto(
     }
   }
   const labelled = settings.classes.some((name) => name !== "none");
-  const edge = edgeOf(model);
   let open: { readonly number: number; readonly data: Dataset } | undefined; // one file in memory
   const fileData = async (number: number): Promise<Dataset> => {
     if (open?.number !== number) open = { number, data: await openNpz(files[number]?.path ?? "") };
@@ -109,9 +108,7 @@ export async function drawInto(
   };
   return {
     length: settings.count,
-    height: edge,
-    width: edge,
-    channels: model.unet.config.in_channels === 1 ? 1 : 3,
+    ...shapeOf(model),
     labels: labelled ? model.labels : [],
     async batch(indices) {
       const parts: Float32Array[] = [];
@@ -125,6 +122,12 @@ export async function drawInto(
       return { images, labels: Int32Array.from(indices, (index) => classOf(run, denoiser, index)) };
     },
   };
+}
+
+/** How large a model's images are. */
+export function shapeOf(model: Model): Pick<Dataset, "height" | "width" | "channels"> {
+  const edge = edgeOf(model);
+  return { height: edge, width: edge, channels: model.unet.config.in_channels === 1 ? 1 : 3 };
 }
 
 const pad = (index: number) => String(index).padStart(6, "0");

@@ -2,7 +2,8 @@ import { philoxAt } from "../../noise/mod.ts";
 import { type Features, rowsOf } from "../algebra/matrix.ts";
 import { given, type Metric } from "../metric.ts";
 
-const SPLITS = 10;
+/** Parts that are scored by themselves, and the images that one takes at least: few score too low. */
+const [SPLITS, LEAST] = [10, 500] as const;
 
 /**
  * The inception score: exp of the mean Kullback-Leibler divergence of p(class | image) from p(class),
@@ -17,9 +18,15 @@ const inceptionScore: Metric = {
   measure({ samples }) {
     const logits = given(samples.logits);
     const shuffled = rowsOf(logits, philoxAt(0, 3).permutation(logits.rows));
-    const { mean, error } = splitScores(shuffled, Math.min(SPLITS, logits.rows));
+    const splits = Math.max(1, Math.min(SPLITS, Math.floor(logits.rows / LEAST)));
+    const { mean, error } = splitScores(shuffled, splits);
     const about = { label: "Inception score", better: "higher", digits: 3 } as const;
-    return [{ name: "inception_score", ...about, value: mean, error }];
+    return [{
+      name: "inception_score",
+      ...about,
+      value: mean,
+      error: splits > 1 ? error : undefined,
+    }];
   },
 };
 export default inceptionScore;

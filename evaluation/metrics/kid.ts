@@ -59,6 +59,7 @@ function kernelSums(left: readonly Features[], right: readonly Features[]) {
   const sums = zeros(left.length, right.length);
   left.forEach((a, i) =>
     right.forEach((b, j) => {
+      if (left === right && j > i) return; // as [j, i]
       const { values, columns } = product(a, b);
       let sum = 0;
       for (let at = 0; at < values.length; at++) {
@@ -66,6 +67,7 @@ function kernelSums(left: readonly Features[], right: readonly Features[]) {
         sum += (values[at]! / a.columns + 1) ** 3;
       }
       sums.values[i * right.length + j] = sum;
+      if (left === right) sums.values[j * right.length + i] = sum;
     })
   );
   return sums;

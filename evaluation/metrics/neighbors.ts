@@ -28,7 +28,7 @@ const neighbors: Metric = {
       },
       {
         name: "neighbor_ratio",
-        label: "… to the reference's own",
+        label: "Neighbor ratio",
         value: distance / own,
         better: "near 1",
         digits: 3,
