@@ -48,5 +48,35 @@ export { type Draw, drawBatches, type Drawn } from "./pipeline/draw.ts";
 export { type Model, openModel } from "./pipeline/model.ts";
 export { makePlan, type Plan, type Wishes } from "./pipeline/plan.ts";
 export { type Progress, type Run, run } from "./pipeline/run.ts";
+export { samplerOf } from "./pipeline/scheduler.ts";
 export type { Settings } from "./pipeline/settings.ts";
-export { alphasCumprodOf, path, pathOf, type SchedulerConfig } from "./schedules/mod.ts";
+export {
+  alphasCumprod,
+  alphasCumprodOf,
+  BETA_SCHEDULES,
+  betaSigmas,
+  betasOf,
+  discreteProcess,
+  edmProcess,
+  exponentialSigmas,
+  flowProcess,
+  geometric,
+  karrasSigmas,
+  path,
+  PATH_RULES,
+  pathOf,
+  type PathRule,
+  polyexponentialSigmas,
+  posterior,
+  type Process,
+  processOf,
+  respacedTimesteps,
+  type Route,
+  routeOf,
+  type SchedulerConfig,
+  sigmaRoute,
+  spacingOf,
+  timestepRoute,
+  veProcess,
+  vpSigmas,
+} from "./schedules/mod.ts";

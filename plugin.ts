@@ -22,6 +22,17 @@ export interface Level {
   readonly sigma: number;
 }
 
+/**
+ * All levels of the process that a path's levels were chosen from. t is interpolated where the network
+ * was trained at whole timesteps, and stays within them.
+ */
+export interface NoiseProcess {
+  /** The level whose sigma / alpha is `ratio`, from 0 (clean) to Infinity (nothing left). */
+  atRatio(ratio: number): Level;
+  /** The level that the network knows as t. */
+  atTime(t: number): Level;
+}
+
 /** One answer of the model. Both halves always satisfy `x = alpha * x0 + sigma * eps`. */
 export interface Prediction {
   /** The clean images that the model sees behind x. */
@@ -74,10 +85,20 @@ export interface Plugin<O extends Options> {
 
 /** Moves images from one level to the next. H is what it remembers between steps. */
 export interface Sampler<O extends Options = Options, H = unknown> extends Plugin<O> {
+  /** Its order of convergence with its default options; absent where it draws noise. */
+  readonly order?: number;
+  /** Calls of the network in a step once it has begun; Infinity where an error decides; else 1. */
+  readonly calls?: number;
+  /** True where it can step to a noisier level; the host refuses such paths for others. */
+  readonly climbs?: boolean;
   /** True where its step adds {@linkcode Prediction.shift}, times its variance, to its mean. */
   readonly takesShift?: boolean;
   /** Replaces the path: one sampler climbs back up, another spaces levels its own way. */
-  timeline?(path: readonly Level[], options: Values<O>): readonly Level[];
+  timeline?(
+    path: readonly Level[],
+    options: Values<O>,
+    process: NoiseProcess,
+  ): readonly Level[];
   /** Runs inside a tensor scope: what it returns is kept, everything else is freed. */
   step(
     input: Step<O>,
@@ -90,6 +111,11 @@ export interface Step<O extends Options> {
   readonly x: Images;
   readonly from: Level;
   readonly to: Level;
+  /** All levels of the run; this step leads from `path[index]`, which is `from`, to the next. */
+  readonly path: readonly Level[];
+  readonly index: number;
+  /** Levels between those of the path, for steps with stages. */
+  readonly process: NoiseProcess;
   /** The guided prediction; a step may call it any number of times. */
   readonly predict: (x: Images, at: Level) => Promise<Prediction>;
   /** N(0, 1) shaped like x, each image from its own seed. */

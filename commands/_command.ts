@@ -9,7 +9,7 @@ interface Common {
   /** The heading in help that it stands under; "Options" by default. */
   readonly group?: string;
   /** What shells complete its value with; choices complete by themselves. */
-  readonly complete?: "file" | "folder" | "sampler" | "guidance" | "model";
+  readonly complete?: "file" | "folder" | "sampler" | "guidance" | "model" | "spacing";
 }
 
 /** One flag as data: its parsing, check, help and completion. */

@@ -5,7 +5,9 @@ import { commands } from "./_commands.ts";
 /** What a shell needs to know: the tables, and the names of plugins and models. */
 export interface Vocabulary {
   readonly commands: readonly Command<Flags>[];
-  readonly names: Readonly<Record<"sampler" | "guidance" | "model", readonly string[]>>;
+  readonly names: Readonly<
+    Record<"sampler" | "guidance" | "model" | "spacing", readonly string[]>
+  >;
 }
 
 /** The shells and what writes their script. */
@@ -43,18 +45,21 @@ export default command({
 
 /** The words of this program. */
 export async function vocabulary(): Promise<Vocabulary> {
-  const [tables, { samplers }, { guidances }, { bundledModels }] = await Promise.all([
-    Promise.all(Object.values(commands).map(async ({ load }) => (await load()).default)),
-    import("../samplers/mod.ts"),
-    import("../guidance/mod.ts"),
-    import("../pipeline/model.ts"),
-  ]);
+  const [tables, { samplers }, { guidances }, { PATH_RULES }, { bundledModels }] = await Promise
+    .all([
+      Promise.all(Object.values(commands).map(async ({ load }) => (await load()).default)),
+      import("../samplers/mod.ts"),
+      import("../guidance/mod.ts"),
+      import("../schedules/mod.ts"),
+      import("../pipeline/model.ts"),
+    ]);
   return {
     commands: tables,
     names: {
       sampler: Object.keys(samplers),
       guidance: Object.keys(guidances),
       model: bundledModels(),
+      spacing: Object.keys(PATH_RULES),
     },
   };
 }
@@ -67,6 +72,8 @@ function values(flag: Flag, { names }: Vocabulary): { words: readonly string[]; 
     case "guidance":
     case "model":
       return { words: names[flag.complete], files: true };
+    case "spacing":
+      return { words: names.spacing, files: false };
     case "file":
     case "folder":
       return { words: [], files: true };

@@ -59,7 +59,7 @@ async function cardOf(model: Model) {
   const tf = await import("tfjs");
   const { parameterization } = await import("../pipeline/prediction.ts");
   const { makePlan, specOf } = await import("../pipeline/plan.ts");
-  const { alphasCumprodOf } = await import("../schedules/mod.ts");
+  const { familyOf, processOf } = await import("../schedules/mod.ts");
   tf.enableProdMode(); // silences tfjs' advertisement of its other backends
   await tf.setBackend("cpu");
   const { name, folder, unet, scheduler, classifier, labels, nullClass, recommended } = model;
@@ -68,7 +68,11 @@ async function cardOf(model: Model) {
     scheduler,
     config.out_channels === 2 * config.in_channels,
   );
-  const alphasCumprod = alphasCumprodOf(scheduler);
+  const process = processOf(scheduler);
+  const { timesteps, sigmaMax } = process;
+  const noisiest = timesteps === undefined
+    ? process.atSigma(sigmaMax)
+    : process.atTime(timesteps - 1);
   const plan = await usage(() => makePlan(model, {}));
   return {
     name,
@@ -81,13 +85,17 @@ async function cardOf(model: Model) {
     nullClass: nullClass ?? null,
     schedule: {
       class: String(scheduler["_class_name"] ?? "unknown"),
-      betas: Array.isArray(scheduler["trained_betas"])
+      betas: timesteps === undefined
+        ? null
+        : Array.isArray(scheduler["trained_betas"])
         ? "trained_betas"
         : String(scheduler["beta_schedule"] ?? "linear"),
-      timesteps: alphasCumprod.length,
+      process: timesteps === undefined ? familyOf(scheduler) : "vp",
+      timesteps: timesteps ?? null,
+      sigmaMax,
       prediction: type,
       variance: learned ? "learned" : "fixed",
-      signalLeft: Math.sqrt(alphasCumprod.at(-1) ?? 0), // alpha of the last timestep
+      signalLeft: noisiest.alpha, // at the last timestep
     },
     classifier: classifier &&
       await networkCard("EncoderUNetModel", classifier, await classifierShapes(classifier)),
@@ -95,7 +103,7 @@ async function cardOf(model: Model) {
       sampler: specOf(plan.sampler),
       steps: plan.steps,
       guidance: plan.guidances.map(specOf),
-      spacing: plan.spacing ?? scheduler["timestep_spacing"] ?? null,
+      spacing: plan.spacing ?? null,
       recommended: Object.keys(recommended).length > 0,
     },
   };
@@ -190,7 +198,12 @@ function draw(card: Card, bold: (text: string) => string): string {
     ["network", describeNetwork(unet)],
     ["images", `${size}, ${color}`],
     ["classes", labels.length === 0 ? "none" : classes],
-    ["schedule", `${schedule.betas}, ${schedule.timesteps} timesteps; alpha ends at ${left}`],
+    [
+      "schedule",
+      schedule.timesteps === null
+        ? `${schedule.process}, up to sigma ${schedule.sigmaMax}`
+        : `${schedule.betas}, ${schedule.timesteps} timesteps; alpha ends at ${left}`,
+    ],
     ["predicts", `${schedule.prediction}, with ${schedule.variance} variance`],
     ["classifier", classifier === undefined ? "none" : describeNetwork(classifier)],
     ["sampling", `${way} (${sampling.recommended ? "as sampling.json says" : "defaults"})`],

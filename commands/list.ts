@@ -1,16 +1,22 @@
 import { join } from "@std/path";
 import type { Presence } from "../engines/mod.ts";
-import type { Option, Options } from "../plugin.ts";
+import type { Options, Sampler } from "../plugin.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { alternatives, describeOption, interval } from "../plugins/options.ts";
+import { parseSpec } from "../plugins/spec.ts";
 import { command, UsageError } from "./_command.ts";
 import { type Row, table } from "./_help.ts";
 
-interface Item {
+/** What is listed of a plugin beside its name. */
+type About =
+  & Pick<Sampler, "summary" | "options" | "order" | "calls">
+  & { readonly paper: string };
+
+interface Item extends Partial<About> {
   readonly name: string;
   readonly summary: string;
-  readonly paper?: string;
-  readonly options?: Options;
+  /** Other names, and what they stand for where that is more than the name. */
+  readonly aliases?: readonly string[];
   /** Of what may be missing on a machine. */
   readonly presence?: Presence;
   readonly [more: string]: unknown;
@@ -18,30 +24,34 @@ interface Item {
 
 /** What can be listed, each with the way to find it. */
 const sections: Readonly<Record<string, () => Promise<readonly Item[]>>> = {
-  samplers: async () => plugins((await import("../samplers/mod.ts")).samplers),
+  samplers: async () => {
+    const { aliases, samplers } = await import("../samplers/mod.ts");
+    return await plugins(samplers, {}, aliases);
+  },
   guidances: async () => plugins((await import("../guidance/mod.ts")).guidances, interval),
   schedules: async () =>
     Object.keys((await import("../schedules/mod.ts")).BETA_SCHEDULES)
       .map((name) => ({ name, summary: schedules[name] ?? "" })),
-  spacings: async () =>
-    (await import("../schedules/mod.ts")).SPACINGS
-      .map((name) => ({ name, summary: spacings[name] ?? "" })),
+  spacings: async () => {
+    const { ends, PATH_RULES } = await import("../schedules/mod.ts");
+    return Object.entries(PATH_RULES).map(([name, { place: _, options, ...about }]) => ({
+      ...about,
+      name,
+      options: { ...options, ...ends },
+    }));
+  },
   engines: presentEngines,
   models,
 };
 
 const schedules: Readonly<Record<string, string>> = {
+  exp: "alpha-bar falls exponentially: all betas alike",
+  laplace: "logSNR with a Laplace distribution: most timesteps at medium noise",
   linear: "betas in equal steps from 1e-4 to 0.02 (DDPM)",
   linear_openai: "linear, scaled to the number of timesteps (Improved DDPM)",
   scaled_linear: "square roots of betas in equal steps (latent diffusion)",
   squaredcos_cap_v2: "squared cosine, the cosine schedule of Improved DDPM",
   sigmoid: "betas along a sigmoid (GeoDiff)",
-};
-
-const spacings: Readonly<Record<string, string>> = {
-  leading: "0, s, 2s, ...: never the noisiest timestep",
-  linspace: "from the first timestep to the last, both included",
-  trailing: "from the noisiest timestep down: right for few steps",
 };
 
 const engines: Readonly<Record<string, string>> = {
@@ -109,12 +119,20 @@ function find(what: string): string {
   );
 }
 
-function rows({ name, summary, paper, options = {}, presence }: Item): Row[] {
-  const about = paper ? `${summary} (${paper})` : summary;
+function rows(item: Item): Row[] {
+  const { name, summary, paper, options = {}, order, calls = 1, aliases = [], presence } = item;
+  const facts = [
+    order && `order ${order}`,
+    calls > 1 && (calls === Infinity ? "calls as needed" : `${calls} calls a step`),
+    paper,
+  ];
+  const known = facts.filter(Boolean).join("; ");
+  const about = known ? `${summary} (${known})` : summary;
   const more = Object.entries(options).map(([key, option]): Row => {
     const { name, help } = describeOption(key, option);
     return [`  ${name}`, help];
   });
+  if (aliases.length > 0) more.push(["  also", aliases.join(", ")]);
   if (presence !== undefined) {
     const { present, description, reason, providers } = presence;
     more.push([present ? "  here" : "  not here", description ?? reason ?? ""]);
@@ -123,19 +141,24 @@ function rows({ name, summary, paper, options = {}, presence }: Item): Row[] {
   return [[name, about], ...more];
 }
 
-type Loaders = Readonly<
-  Record<string, () => Promise<{ readonly default: { summary: string; paper: string } }>>
->;
+type Loaders = Readonly<Record<string, () => Promise<{ readonly default: About }>>>;
 
-async function plugins(loaders: Loaders, host: Options = {}): Promise<Item[]> {
+async function plugins(
+  loaders: Loaders,
+  host: Options = {},
+  aliases: Readonly<Record<string, string>> = {},
+): Promise<Item[]> {
   const modules = Object.entries(loaders).map(async ([name, load]) => {
-    const plugin: { summary: string; paper: string; options?: Readonly<Record<string, Option>> } =
-      (await load()).default;
+    const { summary, paper, order, calls, options } = (await load()).default;
     return {
       name,
-      summary: plugin.summary,
-      paper: plugin.paper,
-      options: { ...plugin.options, ...host },
+      summary,
+      paper,
+      ...(order !== undefined && { order }),
+      ...(calls !== undefined && { calls }),
+      options: { ...options, ...host },
+      aliases: Object.entries(aliases).filter(([, spec]) => parseSpec(spec).name === name)
+        .map(([alias, spec]) => spec === name ? alias : `${alias} (${spec})`),
     };
   });
   return await Promise.all(modules);

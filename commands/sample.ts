@@ -8,8 +8,9 @@ import { readPngText } from "../images/png.ts";
 import { makeSheet } from "../images/sheet.ts";
 import { chooseProtocol, drawPicture } from "../images/terminal.ts";
 import { edgeOf, type Model, openModel } from "../pipeline/model.ts";
-import { makePlan, namesCode, type Plan, specOf } from "../pipeline/plan.ts";
+import { makePlan, namesCode, type Plan, specOf, type Wishes } from "../pipeline/plan.ts";
 import {
+  describeRoute,
   findClass,
   parseSettings,
   type Settings,
@@ -18,8 +19,10 @@ import {
   shardOf,
 } from "../pipeline/settings.ts";
 import type { Level } from "../plugin.ts";
+import { readNumber } from "../plugins/number.ts";
 import { describeOption, type Kind } from "../plugins/options.ts";
-import { alphasCumprodOf, SPACINGS } from "../schedules/mod.ts";
+import { parseSpec } from "../plugins/spec.ts";
+import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
@@ -54,8 +57,16 @@ const flags = {
   rng,
   spacing: {
     type: "string",
-    choices: SPACINGS,
-    help: "how the steps are spread over the training timesteps",
+    value: "RULE",
+    complete: "spacing",
+    help: "how the steps are spread over the noise levels, as in trailing, karras,rho=5 or ddim25",
+  },
+  timesteps: { type: "string", value: "T,…", help: "training timesteps to visit, falling" },
+  sigmas: {
+    type: "string",
+    value: "SIGMA,…",
+    help:
+      "noise levels to visit, falling; the last is where it ends; with --steps, stretched to them",
   },
   "batch-size": { type: "integer", min: 1, default: 16, help: "images computed at once" },
   "cfg-batch": {
@@ -150,17 +161,20 @@ export default command({
       if (!given("guidance")) refuseCode(flags.from, "guidance", repeated.guidance);
     }
     const model = openModel(name ?? repeated?.model ?? "digits");
-    alphasCumprodOf(model.scheduler); // a fault of the model, not of what was typed
+    processOf(model.scheduler); // a fault of the model, not of what was typed
+    for (const key of unfollowed(model.scheduler)) {
+      io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
+    }
     const plan = await usage(() =>
       makePlan(model, {
         sampler: flags.sampler ?? repeated?.sampler,
-        steps: flags.steps ?? repeated?.steps,
         guidance: given("guidance") ? flags.guidance : repeated?.guidance,
-        spacing: flags.spacing ?? repeated?.spacing,
+        ...pathWishes(flags, repeated),
       })
     );
     const settings = await usage(() => settle(model, plan, flags, given, repeated));
     if (flags["dry-run"]) {
+      io.log(`${settings.sampler} along ${describeRoute(settings)}`);
       await io.write(flags.json ? JSON.stringify(plan.levels) : describePath(plan.levels));
       return 0;
     }
@@ -171,8 +185,8 @@ export default command({
 
 /** The options of the plugins that were named, for help. */
 export async function details(
-  { flags: { sampler, guidance } }: {
-    readonly flags: Pick<SampleValues, "sampler" | "guidance">;
+  { flags: { sampler, guidance, spacing } }: {
+    readonly flags: Pick<SampleValues, "sampler" | "guidance" | "spacing">;
   },
 ): Promise<string> {
   const { choosePlugin } = await import("../plugins/load.ts");
@@ -184,6 +198,10 @@ export async function details(
   }
   for (const spec of guidance) {
     if (spec !== "none") chosen.push((await choosePlugin("guidance", spec, guidances)).plugin);
+  }
+  if (spacing !== undefined && !isRespacing(spacing)) {
+    const { options, ...rule } = findRule(parseSpec(spacing).name);
+    chosen.push({ ...rule, options: { ...options, ...ends } });
   }
   return chosen.map(({ name, summary, options }) => {
     const rows = Object.entries(options).map(([key, option]) => {
@@ -206,6 +224,37 @@ function checkOutputs({ json, output, trajectory }: SampleValues): void {
   if (output !== undefined && resolve(output) === resolve(trajectory)) {
     throw new UsageError(`Cannot write both the images and their trajectory to ${trajectory}`);
   }
+}
+
+/** The path that was typed, else the one that is repeated. */
+function pathWishes(
+  { steps, spacing, timesteps, sigmas }: SampleValues,
+  repeated: Settings | undefined,
+): Pick<Wishes, "steps" | "spacing" | "timesteps" | "sigmas"> {
+  const typed = {
+    spacing,
+    timesteps: timesteps === undefined ? undefined : numbersOf("timesteps", timesteps),
+    sigmas: sigmas === undefined ? undefined : numbersOf("sigmas", sigmas),
+  };
+  const own = Object.values(typed).some((wish) => wish !== undefined);
+  const path = own ? typed : {
+    spacing: repeated?.spacing,
+    timesteps: repeated?.timesteps,
+    sigmas: repeated?.sigmas,
+  };
+  // A path that says its steps itself does not take those of another run.
+  const { spacing: rule } = path;
+  const counts = path.timesteps ?? path.sigmas ?? (isRespacing(rule ?? "") || undefined);
+  return { ...path, steps: steps ?? (own && counts !== undefined ? undefined : repeated?.steps) };
+}
+
+/** The numbers of a flag's list. */
+function numbersOf(flag: string, text: string): number[] {
+  return text.split(",").map((piece) => {
+    const value = readNumber(piece.trim());
+    if (!Number.isNaN(value)) return value;
+    throw new UsageError(`Cannot use --${flag} ${text}: "${piece}" is no number`);
+  });
 }
 
 /** The settings that an earlier run kept in a PNG. */
@@ -244,6 +293,8 @@ export function settle(
     sampler: specOf(plan.sampler),
     guidance: plan.guidances.length === 0 ? ["none"] : plan.guidances.map(specOf),
     spacing: plan.spacing,
+    timesteps: plan.timesteps,
+    sigmas: plan.sigmas,
     rng: given("rng") ? flags.rng : repeated?.rng ?? flags.rng,
   };
 }
@@ -324,8 +375,10 @@ async function draw(
       signal: io.signal,
       async onStep({ step, x, x0 }, { number, batches }) {
         bar.update(number * steps + step, batches > 1 ? `batch ${number + 1} of ${batches}` : "");
-        if (flags.trajectory !== undefined) (frames[step - 1] ??= []).push(...await bitmapsOf(x));
-        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x));
+        if (flags.trajectory !== undefined) {
+          (frames[step - 1] ??= []).push(...await bitmapsOf(x, model));
+        }
+        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, model));
       },
     });
     for await (const { indices, bitmaps } of batches) {

@@ -1,6 +1,6 @@
 import { type Model, openModel, saveModel } from "../pipeline/model.ts";
 import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
-import { alphasCumprodOf, type SchedulerConfig } from "../schedules/mod.ts";
+import { alphasCumprodOf, type SchedulerConfig, withDefaults } from "../schedules/mod.ts";
 import type { Dataset } from "../training/data/dataset.ts";
 import { openDataset } from "../training/data/mod.ts";
 import { diffusionTask } from "../training/diffusion.ts";
@@ -276,8 +276,9 @@ function schedulerOf(
     ...typed("prediction") && { prediction_type: flags.prediction },
   };
   if (objective === "simple") return scheduler;
-  // DDIMScheduler knows no variance, and DDPMScheduler always ends at the clean image.
-  const { set_alpha_to_one: _, ...rest } = { set_alpha_to_one: true, ...scheduler };
+  // DDIMScheduler knows no variance, and DDPMScheduler always ends at the clean image. What the
+  // class took for granted is written down, since DDPMScheduler may take something else.
+  const { set_alpha_to_one: _, ...rest } = withDefaults(scheduler);
   return { ...rest, _class_name: "DDPMScheduler", variance_type: VARIANCES[variance] };
 }
 

@@ -4,6 +4,11 @@ import { combine, fromX0, type Guidance, type Images } from "../plugin.ts";
 const options = {
   percentile: { type: "number", default: 0.995, min: 0.5, max: 1, help: "share of pixels kept" },
   max: { type: "number", default: 100, min: 1, help: "the largest threshold" },
+  keep_eps: {
+    type: "flag",
+    default: false,
+    help: "leave the noise as it was, as DDIM of diffusers does, though x is no longer their sum",
+  },
 } as const;
 
 /** The quantile of |x0| of each image as `[batch, 1, 1, 1]`, linear between order statistics. */
@@ -23,10 +28,10 @@ const threshold: Guidance<typeof options> = {
   summary: "scales saturated pixels back into their range, so that strong guidance keeps detail",
   paper: "https://arxiv.org/abs/2205.11487", // section 2.3 and figure A.32
   options,
-  guide({ x0, ...rest }, { x, at, options: { percentile, max } }) {
+  guide({ x0, ...rest }, { x, at, options: { percentile, max, keep_eps } }) {
     const limit = clipByValue(quantile(x0, percentile), 1, max);
-    const clipped = maximum(minimum(x0, limit), neg(limit));
-    return fromX0(x, at, div(clipped, limit), rest);
+    const scaled = div<Images>(maximum(minimum(x0, limit), neg(limit)), limit);
+    return keep_eps ? { ...rest, x0: scaled } : fromX0(x, at, scaled, rest);
   },
 };
 export default threshold;

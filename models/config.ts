@@ -4,11 +4,21 @@
  * @module
  */
 
+/** JSON, and that of Python, which writes an infinite number by its name. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const named = /([:,[]\s*)(-?)Infinity(?=\s*[,}\]])/g;
+    return JSON.parse(text.replace(named, (_, before, sign) => `${before}${sign}1e999`));
+  }
+}
+
 /** Reads JSON. Throws an Error that names the file where it is none. */
 export function readJsonValue(path: string): unknown {
   const text = Deno.readTextFileSync(path);
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
     throw new Error(`Cannot read "${path}": it is not JSON`, { cause });
   }

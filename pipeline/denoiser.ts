@@ -11,7 +11,12 @@ import type { Images, Level, Prediction } from "../plugin.ts";
 import type { Chosen } from "../plugins/load.ts";
 import type { Guidance } from "../plugin.ts";
 import type { Model } from "./model.ts";
-import { type Parameterization, parameterization, toPrediction } from "./prediction.ts";
+import {
+  networkInput,
+  type Parameterization,
+  parameterization,
+  toPrediction,
+} from "./prediction.ts";
 
 /**
  * How the labelled and the unlabelled half of a guided batch are computed: in one call, or in two,
@@ -79,8 +84,11 @@ export interface Conditions {
   readonly classifier?: Int32Array | undefined;
 }
 
-/** Predicts clean images behind noisy ones; `share` is how much of the path lies behind. */
-export type Predict = (x: Images, at: Level, share: number) => Promise<Prediction>;
+/**
+ * Predicts clean images behind noisy ones; `share` is how much of the path lies behind, and `to` is
+ * where the step goes.
+ */
+export type Predict = (x: Images, at: Level, share: number, to?: Level) => Promise<Prediction>;
 
 /**
  * The guided prediction of a batch: the network's answer, then each guidance that is active, in
@@ -98,16 +106,16 @@ export function guidedPredict(
 ): Predict {
   for (const { plugin } of guidances) checkNeeds(plugin, networks, conditions);
   const { parameterization } = networks;
-  return async (x, at, share) => {
+  return async (x, at, share, to) => {
     const active = guidances.filter(({ from, until }) =>
       from <= share && (share < until || until === 1)
     );
     const wantsBoth = active.some(({ plugin }) => plugin.needs?.includes("unconditional"));
     const [labelled, free] = await callNetwork(networks, conditions, x, at, wantsBoth);
-    let prediction = toPrediction(labelled, x, at, parameterization);
+    let prediction = toPrediction(labelled, x, at, parameterization, to);
     const unconditional = () => {
       if (free === undefined) throw new TypeError('it must list "unconditional" in needs');
-      return Promise.resolve(toPrediction(free, x, at, parameterization));
+      return Promise.resolve(toPrediction(free, x, at, parameterization, to));
     };
     const gradient = () => callGradient(networks, conditions, x, at);
     for (const { plugin, options } of active) {
@@ -161,12 +169,13 @@ function checkPrediction(prediction: Prediction, x: Images, name: string): void 
 
 /** The labelled answer, and the unlabelled one where it is wanted, from one call or from two. */
 async function callNetwork(
-  { network, model, cfgBatch }: Networks,
+  { network, model, cfgBatch, parameterization }: Networks,
   { network: labels }: Conditions,
-  x: Images,
+  noisy: Images,
   at: Level,
   both: boolean,
 ): Promise<[Images, Images | undefined]> {
+  const x = networkInput(noisy, at, parameterization);
   const [batch] = x.shape;
   if (labels === undefined) { // of a network without classes
     const [raw] = await network(x, tf.fill([batch], at.t));

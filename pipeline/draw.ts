@@ -3,11 +3,13 @@
  *
  * @module
  */
+import * as tf from "tfjs";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
-import { imageNoise, imageSeeds } from "../noise/mod.ts";
+import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
 import type { Images } from "../plugin.ts";
+import { familyOf } from "../schedules/mod.ts";
 import { type Denoiser, guidedPredict } from "./denoiser.ts";
-import { edgeOf } from "./model.ts";
+import { edgeOf, type Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { type Progress, run } from "./run.ts";
 import { conditionsOf, type Settings } from "./settings.ts";
@@ -39,9 +41,19 @@ export interface Drawn extends Batch {
   readonly bitmaps: readonly Bitmap[];
 }
 
-/** Images as bytes. */
-export async function bitmapsOf(x: Images): Promise<Bitmap[]> {
-  return toBitmaps(await x.data() as Float32Array, x.shape);
+/** Images as bytes. Score-based models have pixels from 0 to 1, all others from -1 to 1. */
+export async function bitmapsOf(
+  x: Images,
+  { scheduler }: Pick<Model, "scheduler">,
+): Promise<Bitmap[]> {
+  const values = await x.data() as Float32Array;
+  const unit = familyOf(scheduler) === "ve";
+  return toBitmaps(unit ? values.map((value) => 2 * value - 1) : values, x.shape);
+}
+
+/** The images that a run starts with: noise alone. */
+function startImages(noise: ImageNoise, deviation: number): Images {
+  return tf.tidy(() => tf.mul(tf.tensor4d(noise.draw(), [...noise.shape]), deviation));
 }
 
 /**
@@ -59,24 +71,28 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
     const start = first + number * batchSize;
     const count = Math.min(batchSize, end - start);
     const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => start + i) };
+    const noise = imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
+      edge,
+      edge,
+      channels,
+    ]);
+    const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
     const x = await run({
       sampler: plan.sampler,
       path: plan.levels,
+      process: plan.process,
+      start: initial,
       predict: guidedPredict(
         denoiser,
         conditionsOf(model, settings, batch.indices),
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
       ),
-      noise: imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
-        edge,
-        edge,
-        channels,
-      ]),
+      noise,
       signal,
       onStep: (progress) => onStep?.(progress, batch),
-    });
-    const bitmaps = await bitmapsOf(x);
+    }).finally(() => initial?.dispose());
+    const bitmaps = await bitmapsOf(x, model);
     x.dispose();
     yield { ...batch, bitmaps };
   }

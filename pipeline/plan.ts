@@ -6,13 +6,22 @@
  */
 import { guidances as builtinGuidances } from "../guidance/mod.ts";
 import type { Guidance, Level, Sampler } from "../plugin.ts";
-import { choosePlugin, type Chosen } from "../plugins/load.ts";
-import { alternatives, type Kind } from "../plugins/options.ts";
-import { formatSpec, parseSpec } from "../plugins/spec.ts";
-import { samplers as builtinSamplers } from "../samplers/mod.ts";
-import { pathOf, type SchedulerConfig, type Spacing, SPACINGS } from "../schedules/mod.ts";
+import { choosePlugin, type Chosen, resolveSpec } from "../plugins/load.ts";
+import type { Kind } from "../plugins/options.ts";
+import { formatSpec } from "../plugins/spec.ts";
+import { aliases, samplers as builtinSamplers } from "../samplers/mod.ts";
+import {
+  type Process,
+  processOf,
+  type Route,
+  routeOf,
+  sigmaRoute,
+  spacingOf,
+  timestepRoute,
+} from "../schedules/mod.ts";
 import type { Model } from "./model.ts";
 import { timelineOf } from "./run.ts";
+import { clippingOf, samplerOf } from "./scheduler.ts";
 
 /** What may be asked for; the model's recommendation stands where a field is absent. */
 export interface Wishes {
@@ -20,17 +29,27 @@ export interface Wishes {
   readonly steps?: number | undefined;
   /** Guidances in order; `["none"]` for none at all, not even the model's own clipping. */
   readonly guidance?: readonly string[] | undefined;
+  /** A rule such as `karras,rho=5`, or OpenAI's respacing such as `ddim25`, which says the steps. */
   readonly spacing?: string | undefined;
+  /** Training timesteps to visit, instead of a rule. */
+  readonly timesteps?: readonly number[] | undefined;
+  /** Sigmas to visit, instead of a rule; the last is where the run ends. */
+  readonly sigmas?: readonly number[] | undefined;
 }
 
 /** A settled run. */
-export interface Plan {
+export interface Plan extends Pick<Wishes, "timesteps" | "sigmas"> {
   readonly sampler: Chosen<Sampler>;
   readonly guidances: readonly Chosen<Guidance>[];
   readonly steps: number;
-  readonly spacing: Spacing | undefined;
+  /** The rule of the path with all its options; absent where its levels were listed. */
+  readonly spacing?: string | undefined;
   /** The levels that will be visited. */
   readonly levels: readonly Level[];
+  /** The standard deviation of the noise that it starts with, where the path says so. */
+  readonly start?: number | undefined;
+  /** Where the levels are from. */
+  readonly process: Process;
 }
 
 /** What a plan takes of a model. */
@@ -47,37 +66,63 @@ const STEPS = 50;
  */
 export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   const { recommended, scheduler } = model;
-  const ancestral = scheduler["_class_name"] === "DDPMScheduler";
   if (wishes.sampler === undefined) refuseCode("sampler", [recommended.sampler ?? "ddim"]);
   if (wishes.guidance === undefined) refuseCode("guidance", recommended.guidance ?? []);
-  const ownSampler = ancestral ? formatSpec("ddpm", ownVariance(scheduler)) : "ddim";
-  const name = wishes.sampler ?? recommended.sampler ?? ownSampler;
-  const sampler = await choosePlugin("sampler", name, builtinSamplers);
+  const name = wishes.sampler ?? recommended.sampler ?? samplerOf(scheduler);
+  const sampler = await choosePlugin("sampler", name, builtinSamplers, { aliases });
   const asked = wishes.guidance ?? recommended.guidance ?? [];
   if (asked.includes("none") && asked.length > 1) {
     throw new RangeError('Cannot use guidance "none" together with others: leave one of them out');
   }
   const specs = asked.length === 1 && asked[0] === "none"
     ? []
-    : [...asked, ...ownClipping(model, asked)];
+    : [...asked, ...ownClipping(model, sampler, asked)];
   const guidances: Chosen<Guidance>[] = [];
   for (const spec of specs) guidances.push(await choosePlugin("guidance", spec, builtinGuidances));
-  const steps = wishes.steps ?? recommended.steps ?? STEPS;
-  const wanted = wishes.spacing ?? recommended.spacing;
-  const spacing = SPACINGS.find((each) => each === wanted);
-  if (spacing === undefined && wanted !== undefined) {
-    throw new RangeError(
-      `Cannot use spacing "${wanted}": it must be ${alternatives(SPACINGS)}`,
-    );
+  const process = processOf(scheduler);
+  const { levels, start, spacing, sigmas } = chooseRoute(model, process, wishes);
+  const visited = timelineOf(sampler, levels, process);
+  return {
+    sampler,
+    guidances,
+    steps: levels.length - 1,
+    spacing,
+    ...(wishes.timesteps && { timesteps: wishes.timesteps }),
+    ...(sigmas && { sigmas }),
+    levels: visited,
+    start: visited[0] === levels[0] ? start : undefined,
+    process,
+  };
+}
+
+/** The path that was asked for, that the model recommends, or that its scheduler makes. */
+function chooseRoute({ scheduler, recommended }: Sampled, process: Process, wishes: Wishes): Route {
+  const { spacing, timesteps, sigmas } = wishes;
+  const given = Object.entries({ spacing, timesteps, sigmas }).filter(([, wish]) =>
+    wish !== undefined
+  );
+  if (given.length > 1) {
+    const names = given.map(([name]) => name).join(" and ");
+    throw new RangeError(`Cannot use ${names} together: each says which levels a run visits`);
   }
-  const levels = timelineOf(sampler, pathOf(scheduler, steps, { spacing }));
-  return { sampler, guidances, steps, spacing, levels };
+  if (sigmas !== undefined) return sigmaRoute(process, sigmas, wishes.steps);
+  if (timesteps !== undefined) {
+    const { steps = timesteps.length } = wishes;
+    if (steps === timesteps.length) return timestepRoute(process, timesteps);
+    throw new RangeError(`Cannot make ${steps} steps of ${timesteps.length} timesteps`);
+  }
+  const steps = wishes.steps ?? recommended.steps ?? STEPS;
+  const rule = spacing ?? recommended.spacing ?? spacingOf(scheduler, steps, process);
+  const route = routeOf(process, rule, steps);
+  const made = route.levels.length - 1;
+  if (wishes.steps === undefined || wishes.steps === made) return route;
+  throw new RangeError(`Cannot make ${wishes.steps} steps of the ${made} that "${rule}" keeps`);
 }
 
 /** Whether a text asks for a plugin that does not come with the project, hence for a file's code. */
 export function namesCode(kind: Kind, text: string): boolean {
   const builtins = kind === "sampler" ? builtinSamplers : builtinGuidances;
-  return !Object.hasOwn(builtins, parseSpec(text).name);
+  return !Object.hasOwn(builtins, resolveSpec(text, builtins, { aliases }).name);
 }
 
 /** Code is run where a person names it, never because a model does. */
@@ -89,25 +134,15 @@ function refuseCode(kind: Kind, specs: readonly string[]): void {
   );
 }
 
-/** The variance that the scheduler asks for, where it is not what ddpm takes by itself. */
-function ownVariance(scheduler: SchedulerConfig): Record<string, string> {
-  return String(scheduler["variance_type"]).startsWith("fixed_large") ? { variance: "large" } : {};
-}
-
 /** What the model's scheduler clips by itself, unless a guidance that does so was asked for. */
-function ownClipping({ scheduler }: Sampled, asked: readonly string[]): string[] {
+function ownClipping(
+  { scheduler }: Sampled,
+  sampler: Chosen<Sampler>,
+  asked: readonly string[],
+): string[] {
   if (asked.some((spec) => /^(clip|threshold)(,|$)/.test(spec))) return [];
-  const number = (key: string, otherwise: number) => {
-    const value = scheduler[key];
-    return typeof value === "number" ? value : otherwise;
-  };
-  if (scheduler["thresholding"] === true) {
-    const percentile = number("dynamic_thresholding_ratio", 0.995);
-    return [formatSpec("threshold", { percentile, max: number("sample_max_value", 1) })];
-  }
-  const clips = /^DD[PI]MScheduler$/.test(String(scheduler["_class_name"])); // by default
-  const clip = scheduler["clip_sample"] ?? clips;
-  return clip === true ? [formatSpec("clip", { range: number("clip_sample_range", 1) })] : [];
+  const own = clippingOf(scheduler, sampler.plugin.name);
+  return own === undefined ? [] : [own];
 }
 
 /** A chosen plugin as it is typed, with all its options: what {@linkcode makePlan} takes again. */

@@ -5,17 +5,22 @@
  */
 import * as tf from "tfjs";
 import type { ImageNoise } from "../noise/mod.ts";
-import type { Images, Level, Prediction, Sampler } from "../plugin.ts";
+import type { Images, Level, NoiseProcess, Prediction, Sampler } from "../plugin.ts";
 import type { Chosen } from "../plugins/load.ts";
 import type { Predict } from "./denoiser.ts";
+import { pathProcess } from "./process.ts";
 
 /** One run over one batch. */
 export interface Run {
   readonly sampler: Chosen<Sampler>;
   /** The levels to visit, from the noisiest to the last: see {@linkcode timelineOf}. */
   readonly path: readonly Level[];
+  /** Where the path's levels are from; {@linkcode pathProcess} of the path where absent. */
+  readonly process?: NoiseProcess | undefined;
   readonly predict: Predict;
   readonly noise: ImageNoise;
+  /** The images at the first level, which stay the caller's; noise where absent. */
+  readonly start?: Images | undefined;
   /** Ends the run between two steps, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** After each step, with the images and what the model last saw behind them. */
@@ -38,8 +43,9 @@ export interface Progress {
 export function timelineOf(
   { plugin, options }: Chosen<Sampler>,
   path: readonly Level[],
+  process: NoiseProcess = pathProcess(path),
 ): readonly Level[] {
-  const levels: unknown = plugin.timeline ? plugin.timeline(path, options) : path;
+  const levels: unknown = plugin.timeline ? plugin.timeline(path, options, process) : path;
   if (!Array.isArray(levels)) {
     throw new TypeError(`Sampler "${plugin.name}" made a timeline that is no list of levels`);
   }
@@ -57,15 +63,18 @@ export function timelineOf(
  * @throws {Error} Where a plugin breaks its contract or an image stops being finite; the message
  * names plugin and step. Nothing that was computed by then is left behind.
  */
-export async function run({ sampler, path, predict, noise, signal, onStep }: Run): Promise<Images> {
+export async function run(input: Run): Promise<Images> {
+  const { sampler, path, process = pathProcess(path), predict, noise, start, signal, onStep } =
+    input;
   const { name } = sampler.plugin;
   const steps = path.length - 1;
   const [first] = path;
   if (first === undefined || steps < 1) {
     throw new RangeError("Cannot sample along a path of fewer than two levels");
   }
+  if (sampler.plugin.climbs !== true) checkFall(path, name);
   const draw = () => tf.tensor4d(noise.draw(), [...noise.shape]);
-  let x: Images = tf.tidy(() =>
+  let x: Images = start ? tf.clone(start) : tf.tidy(() =>
     // Noise of the first level, as if the images there had unit variance in VP models.
     tf.mul(draw(), first.alpha < 1 ? Math.hypot(first.alpha, first.sigma) : first.sigma)
   );
@@ -82,8 +91,11 @@ export async function run({ sampler, path, predict, noise, signal, onStep }: Run
           x,
           from: path[index] ?? first,
           to,
+          path,
+          index,
+          process,
           noise: draw,
-          predict: async (x, at) => last = await predict(x, at, index / steps),
+          predict: async (x, at) => last = await predict(x, at, index / steps, to),
         }, history);
         await checkStep(next, x, name, index + 1);
         await onStep?.({ step: index + 1, steps, level: to, x: next.x, x0: last?.x0 });
@@ -100,6 +112,18 @@ export async function run({ sampler, path, predict, noise, signal, onStep }: Run
   }
   tf.dispose(tensorsOf(history).filter((tensor) => tensor !== x));
   return x;
+}
+
+/** Refuses a path that goes back to a noisier level. */
+function checkFall(path: readonly Level[], name: string): void {
+  const ratio = ({ alpha, sigma }: Level) => sigma / alpha;
+  const step = path.findIndex((level, i) => i > 0 && ratio(level) > ratio(path[i - 1] ?? level));
+  if (step === -1) return;
+  throw new RangeError(
+    `Cannot use sampler "${name}" along a path that climbs from t=${path[step - 1]?.t} to t=${
+      path[step]?.t
+    }: each level must have at most the noise of the one before`,
+  );
 }
 
 /** A sampler's step, which is blamed for what it throws, not for what the model does. */

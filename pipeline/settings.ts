@@ -23,7 +23,11 @@ export interface Settings {
   /** Plugins as they are typed, with all options. */
   readonly sampler: string;
   readonly guidance: readonly string[];
+  /** The rule of the path with all its options. */
   readonly spacing?: string | undefined;
+  /** The timesteps or sigmas that it visits, where they were listed instead. */
+  readonly timesteps?: readonly number[] | undefined;
+  readonly sigmas?: readonly number[] | undefined;
   readonly rng: NoiseKind;
 }
 
@@ -39,6 +43,7 @@ export function settingsText(
     `Steps: ${settings.steps}`,
     `Sampler: ${settings.sampler}`,
     `Guidance: ${settings.guidance.join(" + ")}`,
+    `Path: ${describeRoute(settings)}`,
     `Class: ${settings.classes.join(" ") || "none"}`,
     `Seed: ${settings.seed}`,
     `Size: ${size}`,
@@ -48,6 +53,12 @@ export function settingsText(
   ].join(", ");
   const own = { ...settings, seed: String(settings.seed), version };
   return { parameters: line, [KEY]: JSON.stringify(own) };
+}
+
+/** The levels that a run visits, in short. */
+export function describeRoute({ spacing, timesteps, sigmas }: Settings): string {
+  if (timesteps !== undefined) return `timesteps ${timesteps.join(" ")}`;
+  return sigmas === undefined ? spacing ?? "the model's" : `sigmas ${sigmas.join(" ")}`;
 }
 
 /**
@@ -69,16 +80,19 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   } catch (cause) {
     throw fail(cause);
   }
-  const { model, seed, count, classes, unconditional, steps, sampler, guidance, spacing, rng } =
-    value ?? {};
+  const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
+  const { spacing, timesteps, sigmas } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
+  const isNumbers = (list: unknown): list is number[] | undefined =>
+    list === undefined || Array.isArray(list) && list.every((each) => Number.isFinite(each));
   const isCount = (number: unknown): number is number =>
     Number.isSafeInteger(number) && Number(number) >= 1;
   if (typeof model !== "string" || typeof seed !== "string" || typeof sampler !== "string") {
     throw fail();
   }
   if (!isCount(count) || !isCount(steps) || !isTexts(classes) || !isTexts(guidance)) throw fail();
+  if (!isNumbers(timesteps) || !isNumbers(sigmas)) throw fail();
   if (rng !== "philox" && rng !== "torch") throw fail();
   return {
     model,
@@ -90,6 +104,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     sampler,
     guidance,
     spacing: typeof spacing === "string" ? spacing : undefined,
+    timesteps,
+    sigmas,
     rng,
   };
 }

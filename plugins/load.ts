@@ -2,7 +2,7 @@ import { basename, resolve, toFileUrl } from "@std/path";
 import type { Guidance, Options, Sampler, Values } from "../plugin.ts";
 import { nearest } from "./nearest.ts";
 import { checkOptions, interval, type Kind, optionFault } from "./options.ts";
-import { parseSpec } from "./spec.ts";
+import { parseSpec, type Spec } from "./spec.ts";
 
 /** The type of each kind of plugin. */
 export interface Plugins {
@@ -26,7 +26,7 @@ export interface Chosen<P> {
 
 /** Where plugins are looked up. */
 export interface Lookup {
-  /** Other names of built-in plugins, as `{ euler_a: "euler_ancestral" }`. */
+  /** Other names of built-in plugins, with options, as `{ dpmpp_2s: "dpmpp_2s_ancestral,eta=0" }`. */
   readonly aliases?: Readonly<Record<string, string>>;
   /** The folder that relative paths start from; the current one by default. */
   readonly folder?: string;
@@ -45,7 +45,7 @@ export async function choosePlugin<K extends Kind>(
   builtins: Builtins,
   lookup: Lookup = {},
 ): Promise<Chosen<Plugins[K]>> {
-  const { name, options: given } = parseSpec(text);
+  const { name, options: given } = resolveSpec(text, builtins, lookup);
   const plugin = await loadPlugin(kind, name, builtins, lookup);
   const host: Options = kind === "guidance" ? interval : {};
   const values = checkOptions(kind, name, { ...plugin.options, ...host }, given);
@@ -60,6 +60,26 @@ export async function choosePlugin<K extends Kind>(
 }
 
 /**
+ * The built-in plugin and the options that a text asks for, by whatever of its names. Capitals, spaces,
+ * hyphens and underscores make no difference, and `++` is `pp`. Other texts are only read.
+ *
+ * @throws {SyntaxError} If the text cannot be read.
+ */
+export function resolveSpec(text: string, builtins: Builtins, { aliases = {} }: Lookup = {}): Spec {
+  const spec = parseSpec(text);
+  if (Object.hasOwn(builtins, spec.name) || /[./\\:]/.test(spec.name)) return spec;
+  const plain = (name: string) => name.toLowerCase().replaceAll("++", "pp").replace(/[\s_-]/g, "");
+  const same = (name: string) => plain(name) === plain(spec.name);
+  const builtin = Object.keys(builtins).find(same);
+  if (builtin !== undefined) return { ...spec, name: builtin };
+  const alias = Object.keys(aliases).find(same);
+  const target = alias === undefined ? undefined : aliases[alias];
+  if (target === undefined) return spec;
+  const { name, options } = parseSpec(target);
+  return { name, options: { ...options, ...spec.options } };
+}
+
+/**
  * Loads a plugin by its built-in name, by a path or by a URL.
  *
  * @throws {RangeError} If there is none.
@@ -71,7 +91,7 @@ export async function loadPlugin<K extends Kind>(
   builtins: Builtins,
   { aliases = {}, folder = "." }: Lookup = {},
 ): Promise<Plugins[K]> {
-  const builtin = own(builtins, own(aliases, name) ?? name);
+  const builtin = own(builtins, resolveSpec(name, builtins, { aliases }).name);
   if (builtin) return checkPlugin(kind, name, (await builtin()).default);
   const url = locate(name, folder);
   if (url === undefined) {
@@ -111,8 +131,16 @@ export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknow
   if (kind === "sampler" && !["undefined", "function"].includes(typeof value.timeline)) {
     throw fail("has a timeline that is not a function");
   }
-  if (kind === "sampler" && !["undefined", "boolean"].includes(typeof value.takesShift)) {
-    throw fail("has a takesShift that is not true or false");
+  for (const field of kind === "sampler" ? ["takesShift", "climbs"] : []) {
+    if (!["undefined", "boolean"].includes(typeof value[field])) {
+      throw fail(`has a ${field} that is not true or false`);
+    }
+  }
+  for (const field of kind === "sampler" ? ["order", "calls"] : []) {
+    const number = value[field] ?? 1;
+    if (!(Number.isInteger(number) || number === Infinity) || Number(number) < 1) {
+      throw fail(`has a wrong ${field}: it must be a whole number of at least 1`);
+    }
   }
   const { needs = [], options } = value;
   const wants = ["unconditional", "classifier"];

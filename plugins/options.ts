@@ -18,7 +18,7 @@ export const interval = {
  * @throws {RangeError} If an option is unknown or its value is wrong; the message says which.
  */
 export function checkOptions<const O extends Options>(
-  kind: Kind | "features",
+  kind: Kind | "spacing" | "features",
   name: string,
   options: O,
   given: Readonly<Record<string, string | number | boolean>>,

@@ -3,8 +3,17 @@
  *
  * @module
  */
-import { choiceOf, flagOf, numberOf, type SchedulerConfig, withDefaults } from "./_config.ts";
+import {
+  choiceOf,
+  familyOf,
+  flagOf,
+  numberOf,
+  type SchedulerConfig,
+  withDefaults,
+} from "./_config.ts";
 import { cosine } from "./cosine.ts";
+import { exponential } from "./exponential.ts";
+import { laplace } from "./laplace.ts";
 import { linear, linearOpenai } from "./linear.ts";
 import { scaledLinear } from "./scaled_linear.ts";
 import { sigmoid } from "./sigmoid.ts";
@@ -12,10 +21,12 @@ import { rescaleZeroSnr } from "./zero_snr.ts";
 
 /**
  * The schedules by the names that `beta_schedule` has for them. Each takes the number of training
- * timesteps and the range of the betas; `linear_openai` is ours, for OpenAI's models, and has its
- * own range, as has `squaredcos_cap_v2`.
+ * timesteps and the range of the betas; `linear_openai` and `laplace` are ours. Those that follow an
+ * alpha-bar (`exp`, `laplace`, `squaredcos_cap_v2`) and `linear_openai` have their own range.
  */
 export const BETA_SCHEDULES = {
+  exp: exponential,
+  laplace,
   linear,
   linear_openai: linearOpenai,
   scaled_linear: scaledLinear,
@@ -41,6 +52,9 @@ const SCHEDULE_NAMES = Object.keys(BETA_SCHEDULES) as BetaSchedule[];
  * @throws {RangeError} If a value is of the right type, but out of its range.
  */
 export function betasOf(config: SchedulerConfig): Float64Array<ArrayBuffer> {
+  if (["edm", "flow", "ve"].includes(familyOf(config))) {
+    throw new TypeError(`Cannot use the betas of ${config["_class_name"]}: its process has none`);
+  }
   const values = withDefaults(config);
   const steps = numberOf(values, "num_train_timesteps");
   if (!Number.isInteger(steps) || steps < 1) {

@@ -13,7 +13,18 @@ const LARGEST = 0.999;
  * @returns T betas.
  */
 export function cosine(steps: number): Float64Array<ArrayBuffer> {
-  const remaining = (t: number) => Math.cos((t + OFFSET) / (1 + OFFSET) * Math.PI / 2) ** 2;
+  return betasOfAlphaBar(steps, (t) => Math.cos((t + OFFSET) / (1 + OFFSET) * Math.PI / 2) ** 2);
+}
+
+/**
+ * The betas of T steps over which alpha-bar falls as a function of the time from 0 to 1 does.
+ *
+ * @returns T betas, each at most 0.999.
+ */
+export function betasOfAlphaBar(
+  steps: number,
+  remaining: (t: number) => number,
+): Float64Array<ArrayBuffer> {
   return new Float64Array(steps).map((_, i) =>
     Math.min(1 - remaining((i + 1) / steps) / remaining(i / steps), LARGEST)
   );

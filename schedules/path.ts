@@ -4,13 +4,10 @@
  * @module
  */
 import type { Level } from "../plugin.ts";
-import { choiceOf, flagOf, numberOf, type SchedulerConfig, withDefaults } from "./_config.ts";
-import { alphasCumprodOf } from "./betas.ts";
+import { levelAt } from "./discrete.ts";
+import { CLEAN } from "./process.ts";
 import { respacedTimesteps } from "./respacing.ts";
-import { spacedTimesteps, type Spacing, SPACINGS } from "./spacing.ts";
-
-/** Without noise: where a path ends. Its t is -1, which no network is asked about. */
-export const CLEAN: Level = { t: -1, alpha: 1, sigma: 0 };
+import { spacedTimesteps, type Spacing } from "./spacing.ts";
 
 /** Which levels to visit, in one of three ways. */
 export type PathOptions =
@@ -72,55 +69,6 @@ export function path(options: PathOptions): Level[] {
   const timesteps = timestepsOf(options);
   const level = (t: number) => levelAt(alphasCumprod, t, timeScale);
   return [...timesteps.map(level), setAlphaToOne ? CLEAN : level(0)];
-}
-
-/**
- * The level of a training timestep.
- *
- * @param t An index into `alphasCumprod`.
- * @param timeScale Multiplies the t of the level.
- *
- * @throws {RangeError} If there is no such timestep.
- */
-export function levelAt(alphasCumprod: ArrayLike<number>, t: number, timeScale = 1): Level {
-  const signal = alphasCumprod[t];
-  if (signal === undefined) {
-    throw new RangeError(
-      `Cannot visit timestep ${t}: it must be an integer between 0 and ${alphasCumprod.length - 1}`,
-    );
-  }
-  return { t: t * timeScale, alpha: Math.sqrt(signal), sigma: Math.sqrt(1 - signal) };
-}
-
-/** What a run may choose beside what its model's scheduler says. */
-export interface PathOverrides {
-  /** Instead of `timestep_spacing`. */
-  readonly spacing?: Spacing | undefined;
-  /** Instead of `steps_offset`. */
-  readonly stepsOffset?: number | undefined;
-  /** Instead of `set_alpha_to_one`. */
-  readonly setAlphaToOne?: boolean | undefined;
-}
-
-/**
- * The {@linkcode path} of a model's `scheduler_config.json`: its betas, its `timestep_spacing`,
- * `steps_offset` and `set_alpha_to_one`, or the defaults of its class. The timesteps are those of
- * DDPMScheduler and DDIMScheduler; other classes of diffusers place theirs by rules of their own.
- *
- * @throws {TypeError} If a key of the configuration has a value of the wrong type.
- * @throws {RangeError} If a value is out of its range.
- */
-export function pathOf(
-  config: SchedulerConfig,
-  steps: number,
-  overrides: PathOverrides = {},
-): Level[] {
-  const values = withDefaults(config);
-  const spacing = overrides.spacing ?? choiceOf(values, "timestep_spacing", SPACINGS);
-  const stepsOffset = overrides.stepsOffset ?? numberOf(values, "steps_offset");
-  const setAlphaToOne = overrides.setAlphaToOne ?? flagOf(values, "set_alpha_to_one");
-  const alphasCumprod = alphasCumprodOf(config);
-  return path({ alphasCumprod, spacing, steps, stepsOffset, setAlphaToOne });
 }
 
 function timestepsOf(options: PathOptions): readonly number[] {

@@ -29,7 +29,7 @@ import { roundHalfEven } from "./_numpy.ts";
  */
 export function respacedTimesteps(total: number, text: string): number[] {
   if (text === "") return respacedTimesteps(total, `${total}`);
-  const [, ddim, sections] = text.match(/^(?:ddim(\d+)|(\d+(?:,\d+)*))$/) ?? [];
+  const [, ddim, sections] = text.match(RESPACING) ?? [];
   if (ddim !== undefined) return strided(total, Number(ddim));
   if (sections === undefined) {
     throw new SyntaxError(
@@ -58,6 +58,14 @@ export function respacedTimesteps(total: number, text: string): number[] {
     throw new RangeError(`Cannot respace ${total} timesteps by "${text}": it keeps none of them`);
   }
   return kept.reverse();
+}
+
+/** `ddimN`, or counts of sections. */
+const RESPACING = /^(?:ddim(\d+)|(\d+(?:,\d+)*))$/;
+
+/** Whether a text is one that {@linkcode respacedTimesteps} reads. */
+export function isRespacing(text: string): boolean {
+  return RESPACING.test(text);
 }
 
 /** Every k-th timestep, with the smallest k that keeps `count` of them. */

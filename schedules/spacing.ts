@@ -1,4 +1,8 @@
-import { linspace, roundHalfEven } from "./_numpy.ts";
+import { roundHalfEven } from "./_numpy.ts";
+import { checkSteps } from "./paths/_timesteps.ts";
+import { leadingTimesteps } from "./paths/leading.ts";
+import { linspaceTimesteps } from "./paths/linspace.ts";
+import { trailingTimesteps } from "./paths/trailing.ts";
 
 /**
  * How diffusers picks n of T timesteps, noisiest first (Common Diffusion Noise Schedules and Sample
@@ -38,28 +42,8 @@ export function spacedTimesteps(
   steps: number,
   offset = 0,
 ): number[] {
-  if (!Number.isInteger(steps) || steps < 1 || steps > total) {
-    throw new RangeError(
-      `Cannot space ${steps} steps over ${total} training timesteps:` +
-        ` steps must be between 1 and ${total}`,
-    );
-  }
-  if (spacing === "linspace") {
-    return Array.from(linspace(0, total - 1, steps), roundHalfEven).reverse();
-  }
-  if (spacing === "trailing") {
-    // numpy.arange(T, 0, -T / n) adds multiples of its own first difference, with its rounding
-    // error: without it some of the halves would round the other way.
-    const stride = total - total / steps - total;
-    return Array.from({ length: steps }, (_, i) => roundHalfEven(total + i * stride) - 1);
-  }
-  const stride = Math.floor(total / steps);
-  const largest = (steps - 1) * stride + offset;
-  if (!Number.isInteger(offset) || offset < 0 || largest >= total) {
-    throw new RangeError(
-      `Cannot space ${steps} steps over ${total} training timesteps with an offset of ${offset}:` +
-        ` the first would be at timestep ${largest}, the last there is is ${total - 1}`,
-    );
-  }
-  return Array.from({ length: steps }, (_, i) => largest - i * stride);
+  if (spacing === "leading") return leadingTimesteps(total, steps, { offset, extra: false });
+  checkSteps(steps, total);
+  if (spacing === "linspace") return linspaceTimesteps(total, steps).map(roundHalfEven);
+  return trailingTimesteps(total, steps);
 }

@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertIsError, assertMatch } from "@std/assert";
 import * as tf from "tfjs";
 import { fromX0, type Guidance, type Images, type Level } from "../plugin.ts";
 import type { Options, Prediction, Sampler, Values } from "../plugin.ts";
@@ -25,7 +25,7 @@ import { checkPlugin, type Chosen, type Plugins } from "../plugins/load.ts";
 import { checkOptions, type Kind } from "../plugins/options.ts";
 import ddim from "../samplers/ddim.ts";
 import ddpm from "../samplers/ddpm.ts";
-import { alphasCumprod, linear, path, SPACINGS } from "../schedules/mod.ts";
+import { alphasCumprod, CLEAN, linear, path, rescaleZeroSnr, SPACINGS } from "../schedules/mod.ts";
 import {
   choose,
   type ClosedForm,
@@ -47,6 +47,8 @@ export interface Laws<O extends Options> {
   readonly families?: readonly Family[];
   /** How far an image may be from the same image in a batch: 1e-6 where absent. */
   readonly tolerance?: number;
+  /** False where a sampler's steps do not follow from sigma / alpha and x / alpha alone. */
+  readonly scaleFree?: boolean;
 }
 
 /** What the laws need to know of a guidance. */
@@ -66,7 +68,8 @@ const variance = [0.2, -0.6, 1];
 /**
  * Registers the laws of a sampler as tests: its table of options is whole; the same seed gives the
  * same bytes; an image is the same in every batch; no tensor leaks; images stay finite for 1 to 5
- * steps on every path; and where the model knows the clean image, the run ends with it.
+ * steps on every path, and for all of a process; it goes by sigma / alpha alone; a path that climbs is
+ * refused or climbed; and where the model knows the clean image, the run ends with it.
  */
 export function testSampler<O extends Options, H>(
   sampler: Sampler<O, H>,
@@ -112,6 +115,38 @@ export function testSampler<O extends Options, H>(
   });
 
   finite(name, settings, laws, (setting, levels) => images(setting, levels, { count: 1 }));
+
+  each(
+    `${name}() refuses a path that climbs, or climbs it`,
+    settings,
+    laws,
+    async (setting, down) => {
+      const levels = [...down.slice(0, 3), down[1] ?? CLEAN, ...down.slice(2)];
+      try {
+        await images(setting, levels, { count: 1 }); // `run` itself refuses a NaN
+        const levelled = sampler.climbs === true || sampler.timeline !== undefined;
+        assert(levelled, "it does not say that it climbs");
+      } catch (error) {
+        assertIsError(error, RangeError, "climb");
+      }
+    },
+  );
+
+  Deno.test(`${name}() goes by sigma / alpha, whatever the scale of its levels`, async () => {
+    if (laws.scaleFree === false || laws.families?.includes("ve") === false) return;
+    const [, vp = []] = pathsOf("vp", 4).at(-1) ?? [];
+    const ve = vp.map(({ t, alpha, sigma }) => ({ t, alpha: 1, sigma: sigma / alpha }));
+    const x = tf.tensor4d(noiseOf(4, SHAPE, 50).draw(), [4, ...SHAPE]);
+    const scaled = tf.mul(x, 1 / (vp[0]?.alpha ?? NaN)) as Images;
+    for (const setting of settings) {
+      const sampled = choose(plugin(), setting);
+      const ours = await draw(sampled, vp, modelOf(4, 0).predict, 4, 0, x);
+      const theirs = await draw(sampled, ve, modelOf(4, 0).predict, 4, 0, scaled);
+      const apart = distance(ours, theirs);
+      assert(apart < 1e-3, `With ${JSON.stringify(setting)}: it is off by ${apart}`);
+    }
+    tf.dispose([x, scaled]);
+  });
 
   const title = `${name}() ends with the clean image where the model knows it`;
   each(title, settings, laws, async (setting, levels) => {
@@ -257,9 +292,10 @@ async function draw(
   predict: Predict,
   count: number,
   seed: number,
+  start?: Images,
 ): Promise<Float32Array> {
   const noise = noiseOf(count, SHAPE, seed);
-  const x = await run({ sampler, path: timelineOf(sampler, levels), predict, noise });
+  const x = await run({ sampler, path: timelineOf(sampler, levels), predict, noise, start });
   const values = Float32Array.from(x.dataSync());
   x.dispose();
   return values;
@@ -318,7 +354,7 @@ function each(
   });
 }
 
-/** The law of 1 to 5 steps on every path. */
+/** The law of 1 to 5 steps on every path, and of one that visits every timestep. */
 function finite(
   name: string,
   settings: readonly Setting[],
@@ -329,8 +365,16 @@ function finite(
     for (const setting of settings) {
       for (const steps of [1, 2, 3, 4, 5]) {
         const paths = families.flatMap((family) => pathsOf(family, steps));
-        if (families.includes("vp")) paths.push(["set_alpha_to_one: false", stillPath(steps)]);
-        for (const [title, levels] of paths) {
+        if (families.includes("vp")) {
+          paths.push(["set_alpha_to_one: false", stillPath(steps)]);
+          paths.push(["zero-terminal SNR", darkPath(steps)]);
+        }
+        const twice = steps === 1 ? [] : paths.map(([title, levels]): [string, Level[]] => {
+          const middle = Math.floor(levels.length / 2);
+          const same = levels.slice(middle, middle + 1);
+          return [`${title} path with one level twice`, levels.toSpliced(middle, 0, ...same)];
+        });
+        for (const [title, levels] of [...paths, ...twice]) {
           await within(
             `${JSON.stringify(setting)} in ${steps} steps on a ${title} path`,
             async () => {
@@ -340,6 +384,15 @@ function finite(
           );
         }
       }
+      if (!families.includes("vp")) continue;
+      const all = path({
+        alphasCumprod: alphasCumprod(linear(20, 0.005, 0.9)),
+        spacing: "leading",
+        steps: 20,
+      });
+      await within(`${JSON.stringify(setting)} in all timesteps`, async () => {
+        await images(setting, all);
+      });
     }
   });
 }
@@ -352,6 +405,12 @@ function stillPath(steps: number): Level[] {
     steps,
     setAlphaToOne: false,
   });
+}
+
+/** A path from a level where nothing of the image is left, so that sigma / alpha is infinite there. */
+function darkPath(steps: number): Level[] {
+  const schedule = alphasCumprod(rescaleZeroSnr(linear(1000)));
+  return path({ alphasCumprod: schedule, spacing: "trailing", steps });
 }
 
 /** Names the case that an error comes from. */

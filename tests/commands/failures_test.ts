@@ -33,7 +33,7 @@ const mistakes: [string[], string][] = [
   [["--seed", "18446744073709551616"], "between 0 and 2^64 - 1"],
   [["--rng", "torhc"], "did you mean torch?"],
   [["--engine", "onxx"], "did you mean onnx?"],
-  [["--spacing", "even"], "it must be leading, linspace or trailing"],
+  [["--spacing", "even"], "it must be leading, linspace, trailing, karras"],
   [["--shard", "3/2", "--seed", "1"], "--shard 3/2: it must be I/N"],
   [["--shard", "0/2", "--seed", "1"], "--shard 0/2: it must be I/N"],
   [["--shard", "1/2"], "Cannot split a run without --seed"],

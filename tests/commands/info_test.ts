@@ -22,10 +22,10 @@ check("info prints a model's card", async (folder) => {
       "  classes     cat, dog, fish, and a null class (3)",
       "  schedule    linear, 1000 timesteps; alpha ends at 0.0064",
       "  predicts    epsilon, with fixed variance",
-      "  sampling    ddim,eta=0; 50 steps, trailing; clip,range=1 (defaults)",
     ]
   ) assert(lines.includes(line), `${line}\n\n${text(stdout)}`);
   assertStringIncludes(text(stdout), " kB of F32\n  images");
+  assertStringIncludes(text(stdout), "  sampling    ddim,eta=0; 50 steps, trailing,");
   assertStringIncludes(text(stdout), "  classifier  EncoderUNetModel, ");
 });
 
@@ -45,8 +45,8 @@ check("info --json says what sample would do, without the right to write", async
   assertEquals(sampling, {
     sampler: "ddpm,variance=model",
     steps: 20,
-    guidance: ["cfg,scale=2", "clip,range=1"],
-    spacing: "leading",
+    guidance: ["cfg,scale=2", "clip,range=1,keep_eps=false"],
+    spacing: "leading,offset=0,extra=false,lambda_min=-100,final=zero,start=auto",
     recommended: true,
   });
 });
@@ -86,4 +86,17 @@ check("info fails in one sentence", async (folder) => {
   await refuse(1, "Cannot find the model", "info", join(folder, "none"));
   await refuse(1, "neither a folder unet/ nor a config.json", "info", folder);
   await refuse(2, "info takes [MODEL]", "info", "a", "b");
+});
+
+check("info tells the noise process of a model whose time is continuous", async (folder) => {
+  const model = join(folder, "tiny");
+  await writeTiny(model);
+  const scheduler = JSON.stringify({ _class_name: "EDMEulerScheduler", sigma_max: 40 });
+  await Deno.writeTextFile(join(model, "scheduler/scheduler_config.json"), scheduler);
+  const { stdout } = await succeed("info", model);
+  assertStringIncludes(
+    text(stdout),
+    "  schedule    edm, up to sigma 40\n  predicts    edm, with fixed",
+  );
+  assertStringIncludes(text(stdout), "  sampling    euler,");
 });

@@ -179,6 +179,67 @@ checkSample("--from repeats a run", async (folder, sample, model) => {
   assertEquals([steps, classes, rng], [2, ["fish", "cat"], "torch"]);
 });
 
+checkSample(
+  "--spacing takes a rule, which the PNG keeps and --from repeats",
+  async (folder, sample) => {
+    const [first, again] = [join(folder, "a.png"), join(folder, "b.png")];
+    await sample("--spacing", "karras,rho=5,final=sigma_min", "-o", first);
+    const { spacing } = JSON.parse((await readPng(first)).text.denoise ?? "");
+    assertEquals(
+      spacing,
+      "karras,rho=5,sigma_min=0,sigma_max=0,t=fractional,final=sigma_min,start=auto",
+    );
+    await sample("--from", first, "-o", again);
+    assertEquals((await readPng(again)).text.denoise, (await readPng(first)).text.denoise);
+    assertEquals((await readPng(again)).pixels, (await readPng(first)).pixels);
+  },
+);
+
+checkSample(
+  "--timesteps and --sigmas say the levels, and --from repeats them",
+  async (folder, _, model) => {
+    const fixed = ["--engine", "cpu", "--seed", "5", "-n", "1"];
+    const draw = async (name: string, ...args: string[]) => {
+      const path = join(folder, name);
+      await succeed("sample", model, ...fixed, ...args, "-o", path);
+      const png = await readPng(path);
+      return { path, pixels: png.pixels, settings: JSON.parse(png.text.denoise ?? "") };
+    };
+    const listed = await draw("a.png", "--timesteps", "900,400,20");
+    assertEquals([listed.settings.steps, listed.settings.timesteps], [3, [900, 400, 20]]);
+    const again = await draw("b.png", "--from", listed.path);
+    assertEquals([again.pixels, again.settings], [listed.pixels, listed.settings]);
+    const sigmas = await draw("c.png", "--from", listed.path, "--sigmas", "20,2,0");
+    assertEquals([sigmas.settings.steps, sigmas.settings.timesteps], [2, undefined]);
+    const stretched = await draw("d.png", "--from", sigmas.path, "--steps", "3");
+    assertEquals(stretched.settings.sigmas.length, 4);
+    assertEquals((await draw("e.png", "--from", stretched.path)).settings, stretched.settings);
+    const respaced = await draw("f.png", "--from", listed.path, "--spacing", "ddim4");
+    assertEquals([respaced.settings.steps, respaced.settings.spacing], [4, "ddim4"]);
+  },
+);
+
+checkSample("refuses levels that it cannot visit", async (_, __, model) => {
+  const refused: [string, string[]][] = [
+    ['"x" is no number', ["--sigmas", "3,x"]],
+    ['"" is no number', ["--timesteps", "3,"]],
+    ["timesteps must fall", ["--timesteps", "3,30"]],
+    ["timestep 1000: it must be between 0 and 999", ["--timesteps", "1000,3"]],
+    ["Cannot use spacing and timesteps together", ["--timesteps", "9", "--spacing", "karras"]],
+    ["did you mean karras?", ["--spacing", "karas"]],
+  ];
+  for (const [message, flags] of refused) await refuse(2, message, "sample", model, ...flags);
+});
+
+checkSample("tells what a scheduler says and is not followed", async (folder, _, model) => {
+  const path = join(model, "scheduler/scheduler_config.json");
+  const config = { ...JSON.parse(await Deno.readTextFile(path)), solver_ordre: 2, solver_order: 3 };
+  await Deno.writeTextFile(path, JSON.stringify(config));
+  const { stderr } = await succeed("sample", model, ...FAST, "-o", join(folder, "x.png"));
+  assertStringIncludes(stderr, "The scheduler of tiny says solver_ordre=2, which is not followed");
+  assert(!stderr.includes("solver_order="));
+});
+
 checkSample("--from repeats one image of a folder", async (folder, sample, model) => {
   const out = join(folder, "out/");
   await sample("-o", out, "--sampler", "ddpm");

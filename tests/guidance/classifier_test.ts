@@ -6,7 +6,14 @@ import { fromX0, type Images, type Level, type Prediction } from "../../plugin.t
 import ddim from "../../samplers/ddim.ts";
 import ddpm from "../../samplers/ddpm.ts";
 import { testGuidance } from "../laws.ts";
-import { choose, type ClosedForm, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
+import {
+  alone,
+  choose,
+  type ClosedForm,
+  closedForm,
+  distance,
+  drawn,
+} from "../pipeline/_closed_form.ts";
 import { guide, linearPath, NO_CLASS, noiseOf } from "../pipeline/_closed_form.ts";
 
 testGuidance(classifier, {
@@ -129,9 +136,8 @@ Deno.test("classifier() has forms that differ by the ratio of alphas in a step o
   const to = { t: 400, alpha: 0.8, sigma: 0.6 };
   const step = async (prediction: Prediction) => {
     const { x } = await ddpm.step({
+      ...alone(AT, to),
       x: images(...X),
-      from: AT,
-      to,
       predict: () => Promise.resolve(prediction),
       noise: () => images(0, 0),
       options: { variance: "large" },

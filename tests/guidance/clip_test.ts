@@ -20,11 +20,27 @@ Deno.test("clip() cuts x0 at its range, and the noise follows", async () => {
       unconditional: () => Promise.reject(new Error("it was asked for")),
       classifierGradient: () => Promise.reject(new Error("it was asked for")),
       takesShift: true,
-      options: { range },
+      options: { range, keep_eps: false },
     });
     assertEquals([...guided.x0.dataSync()], [...expected]);
     const noise = expected.map((x0, i) => ((x.dataSync()[i] ?? NaN) - 0.6 * x0) / 0.8);
     assert(distance(guided.eps.dataSync(), noise) < 1e-6);
     assert(guided.mix === mix && guided.shift === shift);
   }
+});
+
+Deno.test("clip() with keep_eps leaves the noise as DDIM of diffusers does", async () => {
+  const at = { t: 500, alpha: 0.6, sigma: 0.8 };
+  const x = images(1, -1);
+  const before = fromX0(x, at, images(2, 0.5));
+  const { x0, eps } = await clip.guide(before, {
+    x,
+    at,
+    unconditional: () => Promise.resolve(before),
+    classifierGradient: () => Promise.resolve(x),
+    takesShift: false,
+    options: { range: 1, keep_eps: true },
+  });
+  assertEquals([...x0.dataSync()], [1, 0.5]);
+  assert(eps === before.eps);
 });

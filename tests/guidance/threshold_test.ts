@@ -22,7 +22,7 @@ async function apply(x0: readonly number[], percentile: number, max = 100): Prom
     unconditional: () => Promise.reject(new Error("it was asked for")),
     classifierGradient: () => Promise.reject(new Error("it was asked for")),
     takesShift: true,
-    options: { percentile, max },
+    options: { percentile, max, keep_eps: false },
   });
   const noise = guided.x0.dataSync().map((value) => -0.6 * value / 0.8);
   assert(distance(guided.eps.dataSync(), noise) < 1e-6);
@@ -91,7 +91,7 @@ Deno.test("threshold() knows the quantile of a single pixel", async () => {
     unconditional: () => Promise.reject(new Error("it was asked for")),
     classifierGradient: () => Promise.reject(new Error("it was asked for")),
     takesShift: true,
-    options: { percentile: 0.995, max: 100 },
+    options: { percentile: 0.995, max: 100, keep_eps: false },
   });
   assertEquals([...x0.dataSync()], [1, -0.5]);
 });

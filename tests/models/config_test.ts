@@ -29,6 +29,8 @@ Deno.test("readJson() reads an object and names a file that holds none", () => {
   try {
     Deno.writeTextFileSync(path, '{"a": [1]}');
     assertEquals(readJson(path), { a: [1] });
+    Deno.writeTextFileSync(path, '{"a": -Infinity, "b": [Infinity, 1], "c": ": Infinity"}');
+    assertEquals(readJson(path), { a: -Infinity, b: [Infinity, 1], c: ": Infinity" });
     for (const [text, reason] of [["{", "not JSON"], ["", "not JSON"], ["[]", "a JSON object"]]) {
       Deno.writeTextFileSync(path, text!);
       assertStringIncludes(assertThrows(() => readJson(path), Error, reason).message, path);

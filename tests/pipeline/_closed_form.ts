@@ -8,6 +8,7 @@
 import * as tf from "tfjs";
 import { alphasCumprod, linear, path, type Spacing } from "../../schedules/mod.ts";
 import { type Conditions, guidedPredict, type Predict } from "../../pipeline/denoiser.ts";
+import { pathProcess } from "../../pipeline/process.ts";
 import { run } from "../../pipeline/run.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../../noise/mod.ts";
 import type { Guidance, Images, Level, Sampler } from "../../plugin.ts";
@@ -174,6 +175,12 @@ export function guide(
 ): Chosen<Guidance> {
   const options = checkOptions("guidance", guidance.name, guidance.options, given);
   return { source: guidance.name, plugin: guidance, options, from, until };
+}
+
+/** Where a single step stands that is taken without a run. */
+export function alone(from: Level, to: Level) {
+  const path = [from, to];
+  return { from, to, path, index: 0, process: pathProcess(path) };
 }
 
 /** The path of a variance-preserving model with 1000 linear betas. */

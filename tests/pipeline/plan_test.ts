@@ -5,6 +5,8 @@ import type { Recommended } from "../../pipeline/model.ts";
 import type { SchedulerConfig } from "../../schedules/mod.ts";
 
 const DDPM = { _class_name: "DDPMScheduler" };
+/** What rules have beside their own options, as plans write them. */
+const [TIMES, ENDS] = ["extra=false,lambda_min=-100", "final=zero,start=auto"];
 const DDIM = { _class_name: "DDIMScheduler" };
 
 /** A plan as it would be typed. */
@@ -28,11 +30,14 @@ async function plan(
 
 Deno.test("makePlan() follows the scheduler where nobody says otherwise", async () => {
   const ddpm = await plan(DDPM);
-  assertEquals([ddpm.sampler, ddpm.guidance], ["ddpm,variance=model", ["clip,range=1"]]);
-  assertEquals([ddpm.steps, ddpm.spacing], [50, undefined]);
+  assertEquals([ddpm.sampler, ddpm.guidance], ["ddpm,variance=model", [
+    "clip,range=1,keep_eps=false",
+  ]]);
+  assertEquals(ddpm.steps, 50);
+  assertEquals(ddpm.spacing, `leading,offset=0,${TIMES},${ENDS}`);
   assertEquals([ddpm.levels.length, ddpm.levels[0], ddpm.levels.at(-2)], [51, 980, 0]);
   assertEquals((await plan(DDIM)).sampler, "ddim,eta=0");
-  assertEquals((await plan({ _class_name: "PNDMScheduler" })).sampler, "ddim,eta=0");
+  assertEquals((await plan({ _class_name: "MyScheduler" })).sampler, "ddim,eta=0");
   const trailing = await plan({ ...DDIM, timestep_spacing: "trailing" }, { steps: 2 });
   assertEquals(trailing.levels, [999, 499, -1]);
 });
@@ -47,17 +52,17 @@ Deno.test("makePlan() takes what the model recommends, and what is asked for bef
   const own = await plan(DDPM, {}, recommended);
   assertEquals(own, {
     sampler: "ddim,eta=0.5",
-    guidance: ["cfg,scale=2", "clip,range=1"],
+    guidance: ["cfg,scale=2", "clip,range=1,keep_eps=false"],
     steps: 2,
-    spacing: "linspace",
+    spacing: `linspace,fractional=false,interpolation=linear,${TIMES},${ENDS}`,
     levels: [999, 0, -1],
   });
   const wishes = { sampler: "ddpm", steps: 1, guidance: ["clip,range=2"], spacing: "trailing" };
   assertEquals(await plan(DDPM, wishes, recommended), {
     sampler: "ddpm,variance=model",
-    guidance: ["clip,range=2"],
+    guidance: ["clip,range=2,keep_eps=false"],
     steps: 1,
-    spacing: "trailing",
+    spacing: `trailing,lambda_min=-100,${ENDS}`,
     levels: [999, -1],
   });
 });
@@ -66,28 +71,54 @@ Deno.test("makePlan() clips as the scheduler does, unless a guidance that clips 
   const guidance = async (scheduler: SchedulerConfig, asked?: string[]) =>
     (await plan(scheduler, { guidance: asked })).guidance;
   assertEquals(await guidance({ ...DDIM, clip_sample: false }), []);
-  assertEquals(await guidance({ ...DDIM, clip_sample_range: 2 }), ["clip,range=2"]);
+  assertEquals(await guidance({ ...DDIM, clip_sample_range: 2 }), ["clip,range=2,keep_eps=true"]);
   assertEquals(await guidance({ _class_name: "PNDMScheduler" }), []);
   assertEquals(await guidance({ _class_name: "PNDMScheduler", clip_sample: true }), [
-    "clip,range=1",
+    "clip,range=1,keep_eps=false",
   ]);
   assertEquals(await guidance({ ...DDIM, thresholding: true }), [
-    "threshold,percentile=0.995,max=1",
+    "threshold,percentile=0.995,max=1,keep_eps=true",
   ]);
   const imagen = { thresholding: true, dynamic_thresholding_ratio: 0.9, sample_max_value: 1.5 };
-  assertEquals(await guidance({ ...DDIM, ...imagen }), ["threshold,percentile=0.9,max=1.5"]);
-  assertEquals(await guidance(DDIM, ["cfg"]), ["cfg,scale=3", "clip,range=1"]);
-  assertEquals(await guidance(DDIM, ["clip,range=3", "cfg"]), ["clip,range=3", "cfg,scale=3"]);
-  assertEquals(await guidance(DDIM, ["threshold"]), ["threshold,percentile=0.995,max=100"]);
+  assertEquals(await guidance({ ...DDIM, ...imagen }), [
+    "threshold,percentile=0.9,max=1.5,keep_eps=true",
+  ]);
+  assertEquals(await guidance(DDIM, ["cfg"]), ["cfg,scale=3", "clip,range=1,keep_eps=true"]);
+  assertEquals(await guidance(DDIM, ["clip,range=3", "cfg"]), [
+    "clip,range=3,keep_eps=false",
+    "cfg,scale=3",
+  ]);
+  assertEquals(await guidance(DDIM, ["threshold"]), [
+    "threshold,percentile=0.995,max=100,keep_eps=false",
+  ]);
   assertEquals(await guidance(DDIM, ["none"]), []);
-  assertEquals(await guidance(DDIM, []), ["clip,range=1"]);
+  assertEquals(await guidance(DDIM, []), ["clip,range=1,keep_eps=true"]);
 });
 
 Deno.test("makePlan() gives what it was made of back as it is typed", async () => {
   const typed = { sampler: "ddim,eta=0.25", guidance: ["cfg,scale=2,from=0.25,until=0.5", "clip"] };
   const first = await plan(DDIM, typed);
-  assertEquals(first.guidance, ["cfg,scale=2,from=0.25,until=0.5", "clip,range=1"]);
+  assertEquals(first.guidance, ["cfg,scale=2,from=0.25,until=0.5", "clip,range=1,keep_eps=false"]);
   assertEquals(await plan(DDIM, { sampler: first.sampler, guidance: first.guidance }), first);
+});
+
+Deno.test("makePlan() visits listed timesteps and sigmas, and OpenAI's respacing", async () => {
+  const times = async (wishes: Wishes) => (await plan(DDIM, wishes)).levels;
+  assertEquals(await times({ spacing: "ddim5" }), [800, 600, 400, 200, 0, -1]);
+  assertEquals(await times({ spacing: "ddim5", steps: 5 }), [800, 600, 400, 200, 0, -1]);
+  assertEquals((await plan(DDIM, { spacing: "10,10,5" })).steps, 25);
+  assertEquals(await times({ timesteps: [900, 10.5] }), [900, 10.5, -1]);
+  const listed = await makePlan({ scheduler: DDIM, recommended: { steps: 7 } }, {
+    sigmas: [9, 1, 0],
+  });
+  assertEquals([listed.steps, listed.sigmas, listed.spacing], [2, [9, 1, 0], undefined]);
+  const stretched = await makePlan({ scheduler: DDIM, recommended: {} }, {
+    sigmas: [9, 1, 0],
+    steps: 4,
+  });
+  const again = { sigmas: stretched.sigmas, steps: stretched.steps };
+  const repeated = await makePlan({ scheduler: DDIM, recommended: {} }, again);
+  assertEquals([repeated.levels, repeated.sigmas], [stretched.levels, stretched.sigmas]);
 });
 
 Deno.test("makePlan() takes the levels of a sampler that has its own", async () => {
@@ -116,18 +147,21 @@ Deno.test("makePlan() refuses what it does not know", async () => {
     [{ guidance: ["cfg", "none"] }, 'Cannot use guidance "none" together with others'],
     [{ sampler: "ddim,eta=2" }, "eta must be between 0 and 1"],
     [{ guidance: ["cfg,scale=-1"] }, "scale must be at least 0"],
-    [
-      { spacing: "tailing" },
-      'Cannot use spacing "tailing": it must be leading, linspace or trailing',
-    ],
-    [{ steps: 0 }, "steps must be between 1 and 1000"],
+    [{ spacing: "tailing" }, 'Cannot use spacing "tailing": did you mean trailing?'],
+    [{ spacing: "trailing", sigmas: [1, 0] }, "Cannot use spacing and sigmas together"],
+    [{ timesteps: [9, 3], sigmas: [1, 0] }, "Cannot use timesteps and sigmas together"],
+    [{ timesteps: [9, 3], steps: 3 }, "Cannot make 3 steps of 2 timesteps"],
+    [{ timesteps: [3, 9] }, "Cannot visit timestep 9 after 3: timesteps must fall"],
+    [{ spacing: "ddim25", steps: 10 }, 'Cannot make 10 steps of the 25 that "ddim25" keeps'],
+    [{ steps: 0 }, "Cannot make 0 steps"],
+    [{ steps: 2.5, spacing: "karras" }, "Cannot make 2.5 steps: it must be a whole number from 1"],
     [{ steps: 1001 }, "steps must be between 1 and 1000"],
   ];
   for (const [wishes, message] of wrong) {
     await assertRejects(() => plan(DDIM, wishes), RangeError, message);
   }
-  const spacing = { spacing: "karras" };
-  await assertRejects(() => plan(DDIM, {}, spacing), RangeError, 'Cannot use spacing "karras"');
+  const spacing = { spacing: "quadratic" };
+  await assertRejects(() => plan(DDIM, {}, spacing), RangeError, 'Cannot use spacing "quadratic"');
 });
 
 Deno.test("makePlan() runs no code that a model names", async () => {

@@ -29,7 +29,7 @@ export const gaussian = ({ mean, variance }: Normal) => ({
  */
 export async function chainMoments(
   sampler: Sampler,
-  options: Readonly<Record<string, string | number>>,
+  options: Readonly<Record<string, string | number | boolean>>,
   path: readonly Level[],
   data: Normal,
   model: { readonly variance?: readonly number[] } = {},

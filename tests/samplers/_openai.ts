@@ -4,6 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import * as tf from "tfjs";
 import clip from "../../guidance/clip.ts";
 import classifier from "../../guidance/classifier.ts";
 import type { Level, Sampler } from "../../plugin.ts";
@@ -16,8 +17,8 @@ import { choose, closedForm, givenNoise, guide, type Noisy } from "../pipeline/_
 /** The name of a run. */
 export type Case = keyof typeof fixture.cases;
 
-/** The names of the runs of one of its loops, `p` or `ddim`. */
-export function casesOf(kind: "p" | "ddim"): Case[] {
+/** The names of the runs of one of its loops: `p`, `ddim`, or `reverse`, DDIM's inversion. */
+export function casesOf(kind: "p" | "ddim" | "reverse"): Case[] {
   const names = Object.keys(fixture.cases) as Case[];
   return names.filter((name) => fixture.cases[name].kind === kind);
 }
@@ -62,11 +63,16 @@ export async function assertSameRun(
 ): Promise<void> {
   const given = fixture.cases[name];
   const learned = given.var_type === "LEARNED_RANGE";
-  const levels = path({
+  const reverse = given.kind === "reverse";
+  const down = path({
     alphasCumprod: alphasCumprod(linearOpenai(given.num_train_timesteps)),
     respacing: given.respacing,
     timeScale: given.rescale_timesteps ? 1000 / given.num_train_timesteps : 1,
   });
+  // Their inversion takes a clean image for one of the least noisy level, and ends in noise alone.
+  const levels = reverse
+    ? [...down.slice(0, -1).toReversed(), { t: NaN, alpha: 0, sigma: 1 }]
+    : down;
   const labels = Int32Array.from(expected("y").data);
   const noise = expected("noise").data;
   const model = closedForm({
@@ -82,25 +88,27 @@ export async function assertSameRun(
     takesShift: sampler.takesShift === true,
     gradient: slope,
   });
-  const states = [expected("x_T").data];
+  const states = [expected(reverse ? "x_0_for_reverse" : "x_T").data];
+  const start = tf.tensor4d(Float32Array.from(states[0] ?? []), [BATCH, 1, SIZE, 1]);
   const guesses: Float64Array[] = [];
   const x = await run({
     sampler: choose(sampler, options),
     path: levels,
     predict: model.predict,
-    noise: givenNoise([BATCH, 1, SIZE, 1], [
-      states[0] ?? [],
-      ...Array.from(
+    start,
+    noise: givenNoise(
+      [BATCH, 1, SIZE, 1],
+      Array.from(
         { length: STEPS },
         (_, k) => noise.subarray(k * BATCH * SIZE, (k + 1) * BATCH * SIZE),
       ),
-    ]),
+    ),
     onStep({ x, x0 }) {
       states.push(Float64Array.from(x.dataSync()));
       guesses.push(Float64Array.from(x0?.dataSync() ?? []));
     },
   });
-  x.dispose();
+  tf.dispose([x, start]);
   assertEquals(model.calls.map(({ t }) => t[0]), [...expected(`${name}.model_t`).data]);
   if (given.kind === "p" && given.cond_fn && learned) {
     const shift = lastShift(levels, states[STEPS - 1] ?? new Float64Array(), labels);

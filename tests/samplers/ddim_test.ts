@@ -1,19 +1,34 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import * as tf from "tfjs";
+import { run } from "../../pipeline/run.ts";
 import type { Level } from "../../plugin.ts";
 import ddim from "../../samplers/ddim.ts";
 import ddpm from "../../samplers/ddpm.ts";
-import { alphasCumprod, cosine, path } from "../../schedules/mod.ts";
+import { alphasCumprod, CLEAN, cosine, path } from "../../schedules/mod.ts";
 import { testSampler } from "../laws.ts";
 import { choose, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
-import { givenNoise, linearPath, noiseOf } from "../pipeline/_closed_form.ts";
+import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
 import { affine, chainMoments, cleanLine, gaussian, type Normal, stepsOf } from "./_moments.ts";
+import { testOrder } from "./_convergence.ts";
 import { assertSameRun, casesOf } from "./_openai.ts";
+import { testTrajectories } from "./_trajectories.ts";
 
 testSampler(ddim, { settings: [{ eta: 0.5 }, { eta: 1 }] });
 
-for (const name of casesOf("ddim")) {
+testOrder(ddim, 1);
+testTrajectories(ddim, {
+  diffusers: {
+    ddim_eta0_leading1: {},
+    ddim_eta1_clip: { eta: 1 },
+    "ddim_eta0.5_linspace": { eta: 0.5 },
+    "ddim_sample_eta0.3": { eta: 0.3 },
+    ddim_zero_snr_v_trailing: {},
+  },
+});
+
+for (const name of [...casesOf("ddim"), ...casesOf("reverse")]) {
   Deno.test(`ddim() makes the steps of guided-diffusion: ${name}`, async () => {
-    await assertSameRun(name, ddim, { eta: Number(name.match(/eta([\d.]+)/)?.[1]) });
+    await assertSameRun(name, ddim, { eta: Number(name.match(/eta([\d.]+)/)?.[1] ?? 0) });
   });
 }
 
@@ -92,29 +107,38 @@ Deno.test("ddim() draws images with the moments of the data", async () => {
   assertAlmostEquals(spread, data.variance, (4 * Math.sqrt(2 / count) + 0.04) * data.variance);
 });
 
-Deno.test("ddim() converges to the exact flow with order 1", async () => {
-  const data = { mean: 0.5, variance: 0.09 };
-  const turn = 1.5; // radians: alpha is a cosine, sigma a sine
-  const start = [-1.2, 0.3, 2];
-  // The flow of Gaussian data keeps an image at its number of standard deviations from the mean.
-  const [alpha, sigma] = [Math.cos(turn), Math.sin(turn)];
-  const exact = start.map((x) =>
-    data.mean + 0.3 * (x - alpha * data.mean) / Math.hypot(0.3 * alpha, sigma)
-  );
-  const errors: number[] = [];
-  for (const steps of [10, 20, 40, 80]) {
-    const levels = Array.from({ length: steps + 1 }, (_, i) => {
-      const angle = turn * (1 - i / steps);
-      return { t: angle, alpha: Math.cos(angle), sigma: i === steps ? 0 : Math.sin(angle) };
-    });
-    const { predict } = closedForm({ mixture: gaussian(data) });
-    const noise = givenNoise([3, 1, 1, 1], [start]);
-    errors.push(
-      distance(await drawn({ sampler: choose(ddim), path: levels, predict, noise }), exact),
-    );
+Deno.test("ddim() encodes an image, from clean or from noisy, and decodes it again", async () => {
+  const { predict } = closedForm({ mixture: gaussian({ mean: 0.5, variance: 0.09 }) });
+  const start = tf.tensor4d([0.9, 0.2], [2, 1, 1, 1]);
+  for (const last of [[CLEAN], []]) {
+    const down = [...linearPath(500).slice(0, -1), ...last];
+    const common = { sampler: choose(ddim), predict, noise: noiseOf(2, [1, 1, 1]) };
+    const code = await run({ ...common, path: down.toReversed(), start });
+    const again = await drawn({ ...common, path: down, start: code });
+    // The flow keeps an image at its number of standard deviations from the mean.
+    assert(distance(code.dataSync(), [0.4 / 0.3, -0.3 / 0.3]) < 0.05);
+    assert(distance(again, [0.9, 0.2]) < 0.01);
+    code.dispose();
   }
-  for (const [i, error] of errors.slice(1).entries()) {
-    const order = Math.log2((errors[i] ?? NaN) / error);
-    assert(Math.abs(order - 1) < 0.1, `the order is ${order}`);
-  }
+  start.dispose();
+});
+
+Deno.test("ddim() refuses to climb with noise", async () => {
+  const { predict } = closedForm({ mixture: gaussian({ mean: 0.5, variance: 0.09 }) });
+  const path = linearPath(5).slice(0, -1).toReversed();
+  const input = {
+    sampler: choose(ddim, { eta: 0.5 }),
+    path,
+    predict,
+    noise: noiseOf(2, [1, 1, 1]),
+  };
+  await assertRejects(() => run(input), RangeError, "it can climb to more noise with eta=0 only");
+});
+
+Deno.test("ddim() takes levels for one that differ by rounding alone", async () => {
+  const { predict } = closedForm({ mixture: gaussian({ mean: 0.5, variance: 0.09 }) });
+  const [first, ...rest] = linearPath(5);
+  const level = { t: 999, alpha: 0.6, sigma: 0.8 };
+  const path = [first ?? level, level, { ...level, sigma: level.sigma + 1e-13 }, ...rest.slice(3)];
+  await drawn({ sampler: choose(ddim, { eta: 1 }), path, predict, noise: noiseOf(2, [1, 1, 1]) });
 });

@@ -4,12 +4,26 @@ import type { Images, Level, Prediction } from "../../plugin.ts";
 import ddpm from "../../samplers/ddpm.ts";
 import { posterior } from "../../schedules/mod.ts";
 import { testSampler } from "../laws.ts";
-import { choose, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
+import { alone, choose, closedForm, distance, drawn } from "../pipeline/_closed_form.ts";
 import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
 import { affine, chainMoments, cleanLine, gaussian, type Normal, stepsOf } from "./_moments.ts";
 import { assertSameRun, casesOf } from "./_openai.ts";
+import { testTrajectories } from "./_trajectories.ts";
 
-testSampler(ddpm, { settings: [{ variance: "small" }, { variance: "large" }] });
+// Its larger variance, and with it a learned one, is another one at another scale.
+testSampler(ddpm, {
+  scaleFree: false,
+  settings: [{ variance: "small" }, { variance: "large" }],
+});
+
+testTrajectories(ddpm, {
+  diffusers: {
+    ddpm_fixed_small_clip: {},
+    ddpm_fixed_large_noclip: { variance: "large" },
+    ddpm_learned_range_noclip: {},
+    ddpm_trailing_v: {},
+  },
+});
 
 for (const name of casesOf("p")) {
   Deno.test(`ddpm() makes the steps of guided-diffusion: ${name}`, async () => {
@@ -28,9 +42,8 @@ async function step(
 ): Promise<number[]> {
   const zeros = images(0, 0, 0);
   const { x } = await ddpm.step({
+    ...alone(from, to),
     x: images(1, 1, 1),
-    from,
-    to,
     predict: () => Promise.resolve({ x0: zeros, eps: zeros, ...prediction }),
     noise: () => images(1, 2, 3),
     options: { variance },
@@ -166,7 +179,7 @@ Deno.test("ddpm() draws nothing at the end and does nothing between equal levels
   const [x0, mix] = [images(0.5, 0, -0.5), images(0.1, 0.5, 0.9)];
   const predict = () => Promise.resolve({ x0, eps: x0, mix });
   const to = async (level: Level) => {
-    const input = { x, from: FROM, to: level, predict, noise: never };
+    const input = { ...alone(FROM, level), x, predict, noise: never };
     const next = await ddpm.step({ ...input, options: { variance: "model" } }, undefined);
     return [...next.x.dataSync()];
   };

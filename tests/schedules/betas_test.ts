@@ -4,6 +4,8 @@ import {
   alphasCumprodOf,
   betasOf,
   cosine,
+  exponential,
+  laplace,
   linear,
   linearOpenai,
   rescaleZeroSnr,
@@ -45,6 +47,27 @@ for (const [name, schedule] of Object.entries(SCHEDULES)) {
     assertEquals(rest, []);
   });
 }
+
+Deno.test("laplace() and exponential() give the betas of diffusers", () => {
+  // betas_for_alpha_bar(T, alpha_transform_type=...) of diffusers 0.42, in float32: beta 0, T / 3, T - 2.
+  const references = [
+    [laplace, 10, [0.16833092272281647, 0.032143689692020416, 0.10690620541572571]],
+    [laplace, 1000, [0.021153757348656654, 0.0003369381884112954, 0.15162965655326843]],
+    [exponential, 10, [0.6988058090209961, 0.6988058090209961, 0.6988058090209961]],
+    [exponential, 1000, [0.011928287334740162, 0.011928287334740162, 0.011928287334740162]],
+  ] as const;
+  for (const [schedule, steps, wanted] of references) {
+    const betas = schedule(steps);
+    [0, Math.floor(steps / 3), steps - 2].forEach((t, i) => {
+      const off = Math.abs((betas[t] ?? NaN) - (wanted[i] ?? NaN));
+      assert(off < 1e-7, `${schedule.name}(${steps})[${t}] is off by ${off}`);
+    });
+    assertEquals(
+      betasOf({ beta_schedule: schedule === laplace ? "laplace" : "exp" }),
+      schedule(1000),
+    );
+  }
+});
 
 Deno.test("rescaleZeroSnr() gives the betas and alphas of the reference, down to 0", () => {
   for (const name of ["linear", "cosine", "scaled_linear"] as const) {
@@ -101,7 +124,7 @@ Deno.test("betasOf() prefers trained betas, and takes null for none", () => {
 
 Deno.test("betasOf() rejects a configuration that it cannot follow", () => {
   const cases: [Record<string, unknown>, typeof TypeError | typeof RangeError, string][] = [
-    [{ beta_schedule: "exp" }, TypeError, 'beta_schedule="exp": it must be one of linear, '],
+    [{ beta_schedule: "log" }, TypeError, 'beta_schedule="log": it must be one of exp, '],
     [{ beta_schedule: "toString" }, TypeError, 'beta_schedule="toString"'],
     [{ beta_schedule: null }, TypeError, "beta_schedule=null"],
     [{ beta_start: "0.1" }, TypeError, 'beta_start="0.1": it must be a number'],
@@ -110,6 +133,7 @@ Deno.test("betasOf() rejects a configuration that it cannot follow", () => {
     [{ num_train_timesteps: 1.5 }, RangeError, "num_train_timesteps=1.5"],
     [{ rescale_betas_zero_snr: 1 }, TypeError, "rescale_betas_zero_snr=1: it must be true or"],
     [{ trained_betas: [0.1] }, RangeError, "1 trained_betas and num_train_timesteps=1000"],
+    [{ _class_name: "EDMEulerScheduler" }, TypeError, "EDMEulerScheduler: its process has none"],
     [{ trained_betas: [null] }, TypeError, "trained_betas that are not all numbers"],
   ];
   for (const [config, type, message] of cases) {

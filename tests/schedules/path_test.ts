@@ -2,7 +2,6 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Level } from "../../plugin.ts";
 import {
   alphasCumprod,
-  alphasCumprodOf,
   BETA_SCHEDULES,
   CLEAN,
   cosine,
@@ -16,7 +15,6 @@ import {
   spacedTimesteps,
   SPACINGS,
 } from "../../schedules/mod.ts";
-import timesteps from "../fixtures/schedules/timesteps.json" with { type: "json" };
 import respacing from "../fixtures/schedules/respacing.json" with { type: "json" };
 import { assertClose } from "./_expected.ts";
 
@@ -25,22 +23,6 @@ const levels = (betas: Float64Array) => {
   const all = alphasCumprod(betas);
   return path({ alphasCumprod: all, respacing: "" }).reverse();
 };
-
-Deno.test("path() visits the timesteps of diffusers' DDPMScheduler and DDIMScheduler", () => {
-  const { cases, beta_start, beta_end, num_train_timesteps } = timesteps;
-  const config = { beta_schedule: "scaled_linear", beta_start, beta_end, num_train_timesteps };
-  const alphasCumprod = alphasCumprodOf(config);
-  for (const [name, { timesteps }] of Object.entries(cases)) {
-    const [_class_name = "", spacing = "", steps = "", offset = ""] = name.split("/");
-    const stepsOffset = Number(offset.replace("offset", ""));
-    const found = SPACINGS.find((each) => each === spacing) ?? "leading";
-    const visited = path({ alphasCumprod, spacing: found, steps: Number(steps), stepsOffset });
-    assertEquals(visited.map(({ t }) => t), [...timesteps, -1], name);
-    const read = { ...config, _class_name, timestep_spacing: spacing, steps_offset: stepsOffset };
-    assertEquals(pathOf(read, Number(steps)), visited, name);
-  }
-  assertEquals(Object.keys(cases).length, 24);
-});
 
 Deno.test("path() gives the levels of its timesteps, then the clean one", () => {
   const alphas = alphasCumprod(cosine(1000));
@@ -203,16 +185,15 @@ Deno.test("posterior() gives the variances of a respaced process", () => {
   }
 });
 
-Deno.test("pathOf() takes the defaults of the class, and what a run overrides", () => {
+Deno.test("pathOf() takes the defaults of the class, and the rule of a run instead", () => {
   const times = (levels: readonly Level[]) => levels.map(({ t }) => t);
   assertEquals(times(pathOf({ _class_name: "DDPMScheduler" }, 2)), [500, 0, -1]);
   assertEquals(times(pathOf({ _class_name: "PNDMScheduler" }, 2)), [500, 0, 0]);
   assertEquals(times(pathOf({ _class_name: "EulerDiscreteScheduler" }, 2)), [999, 0, -1]);
   const config = { timestep_spacing: "leading", steps_offset: 1, set_alpha_to_one: false };
   assertEquals(times(pathOf(config, 2)), [501, 1, 0]);
-  const overrides = { spacing: "trailing", setAlphaToOne: true } as const;
-  assertEquals(times(pathOf(config, 2, overrides)), [999, 499, -1]);
-  assertEquals(times(pathOf(config, 2, { stepsOffset: 0 })), [500, 0, 0]);
+  assertEquals(times(pathOf(config, 2, "trailing")), [999, 499, -1]);
+  assertEquals(times(pathOf(config, 2, "leading,final=sigma_min")), [500, 0, 0]);
   const message = 'timestep_spacing="even": it must be one of leading, linspace, trailing';
   assertThrows(() => pathOf({ timestep_spacing: "even" }, 2), TypeError, message);
   assertThrows(() => pathOf({ steps_offset: null }, 2), TypeError, "steps_offset=null");
