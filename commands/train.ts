@@ -276,11 +276,28 @@ function schedulerOf(
     ...typed("prediction") && { prediction_type: flags.prediction },
   };
   if (objective === "simple") return scheduler;
-  // DDIMScheduler knows no variance, and DDPMScheduler always ends at the clean image. What the
-  // class took for granted is written down, since DDPMScheduler may take something else.
-  const { set_alpha_to_one: _, ...rest } = withDefaults(scheduler);
-  return { ...rest, _class_name: "DDPMScheduler", variance_type: VARIANCES[variance] };
+  // DDIMScheduler knows no variance, and DDPMScheduler always ends at the clean image.
+  const { set_alpha_to_one: _, ...rest } = { set_alpha_to_one: true, ...scheduler };
+  const full = withDefaults(scheduler);
+  return {
+    ...rest,
+    ...Object.fromEntries(GRANTED.map((key) => [key, full[key]])),
+    _class_name: "DDPMScheduler",
+    variance_type: VARIANCES[variance],
+  };
 }
+
+/** What another class may have taken for granted in another way than DDPMScheduler does. */
+const GRANTED = [
+  "beta_schedule",
+  "beta_start",
+  "beta_end",
+  "num_train_timesteps",
+  "prediction_type",
+  "clip_sample",
+  "timestep_spacing",
+  "steps_offset",
+] as const;
 
 /** Start values out of a model; tells what is taken from it and what is not. */
 function startFrom(base: Model, seed: number, io: Io): NonNullable<RunOptions["start"]> {
