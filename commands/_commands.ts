@@ -37,7 +37,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import("./trace.ts"),
   },
   list: {
-    summary: "lists samplers, guidances, schedules, engines and models",
+    summary: "lists samplers, guidances, schedules, metrics, features, engines and models",
     load: () => import("./list.ts"),
   },
   metadata: {

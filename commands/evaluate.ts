@@ -23,7 +23,7 @@ import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import { IMAGES, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
 import { progressBar } from "./_progress.ts";
-import sample, { details, settle } from "./sample.ts";
+import sample, { details, pathWishes, settle } from "./sample.ts";
 
 /** Samples of a model unless it is said. */
 const COUNT = 5000;
@@ -46,6 +46,8 @@ const modelFlags = {
   },
   rng: { ...sample.flags.rng, group: drawing },
   spacing: { ...sample.flags.spacing, group: drawing },
+  timesteps: { ...sample.flags.timesteps, group: drawing },
+  sigmas: { ...sample.flags.sigmas, group: drawing },
   "cfg-batch": { ...sample.flags["cfg-batch"], group: drawing },
   out: {
     type: "string",
@@ -302,9 +304,8 @@ async function prepareDraw(
   const plan = await usage(() =>
     makePlan(model, {
       sampler: flags.sampler,
-      steps: flags.steps,
       guidance: given("guidance") ? flags.guidance : undefined,
-      spacing: flags.spacing,
+      ...pathWishes(flags),
     })
   );
   const count = flags.count ?? COUNT;

@@ -227,9 +227,12 @@ function checkOutputs({ json, output, trajectory }: SampleValues): void {
 }
 
 /** The path that was typed, else the one that is repeated. */
-function pathWishes(
-  { steps, spacing, timesteps, sigmas }: SampleValues,
-  repeated: Settings | undefined,
+export function pathWishes(
+  { steps, spacing, timesteps, sigmas }: Pick<
+    SampleValues,
+    "steps" | "spacing" | "timesteps" | "sigmas"
+  >,
+  repeated?: Settings,
 ): Pick<Wishes, "steps" | "spacing" | "timesteps" | "sigmas"> {
   const typed = {
     spacing,

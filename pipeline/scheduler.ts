@@ -52,7 +52,10 @@ const SAMPLERS: Readonly<
   KDPM2DiscreteScheduler: () => ["dpm2"],
   LCMScheduler: (read) => ["lcm", { timestep_scaling: read.number("timestep_scaling") }],
   LMSDiscreteScheduler: () => ["lms"],
-  PNDMScheduler: (read) => [read.flag("skip_prk_steps") ? "plms" : "pndm"],
+  PNDMScheduler: (read) => [
+    read.flag("skip_prk_steps") ? "plms" : "pndm",
+    read.word("prediction_type") === "v_prediction" ? { slopes: "velocity" } : {},
+  ],
   ScoreSdeVeScheduler: (read) => [
     "pc",
     { snr: read.number("snr"), corrector_steps: read.number("correct_steps") },

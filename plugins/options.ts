@@ -18,7 +18,7 @@ export const interval = {
  * @throws {RangeError} If an option is unknown or its value is wrong; the message says which.
  */
 export function checkOptions<const O extends Options>(
-  kind: Kind | "spacing" | "features",
+  kind: Kind | "features" | "spacing",
   name: string,
   options: O,
   given: Readonly<Record<string, string | number | boolean>>,

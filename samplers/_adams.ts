@@ -1,4 +1,5 @@
 import { combine, type Images, type Level } from "../plugin.ts";
+import type { Options, Prediction } from "../plugin.ts";
 
 /** Weights of the last slopes, the newest first, by how many there are (Adams and Bashforth). */
 const WEIGHTS = [
@@ -15,8 +16,36 @@ export function adams(slopes: readonly Images[]): Images {
   return combine(...slopes.map((slope, i) => [weights[i] ?? NaN, slope] as [number, Images]));
 }
 
-/** Takes images to another level along a given noise (PNDM, equation 11); alpha is not 0. */
-export function transfer(x: Images, from: Level, to: Level, eps: Images): Images {
+/** What the pseudo-numerical methods put together. */
+export const slopeOptions = {
+  slopes: {
+    type: "choice",
+    choices: ["noise", "velocity"],
+    default: "noise",
+    help: "what is combined: velocity as diffusers does where networks predict v, of order 1",
+  },
+} as const satisfies Options;
+
+/** A slope of a prediction: its noise, or its velocity. */
+export function slopeOf({ x0, eps }: Prediction, at: Level, kind: "noise" | "velocity"): Images {
+  return kind === "noise" ? eps : combine([at.alpha, eps], [-at.sigma, x0]);
+}
+
+/**
+ * Takes images to another level along a given slope (PNDM, equation 11); alpha is not 0. A velocity
+ * is one at `from`, whatever levels it was put together of.
+ */
+export function transfer(
+  x: Images,
+  from: Level,
+  to: Level,
+  slope: Images,
+  kind: "noise" | "velocity" = "noise",
+): Images {
   const ratio = to.alpha / from.alpha;
-  return combine([ratio, x], [to.sigma - ratio * from.sigma, eps]);
+  const rest = to.sigma - ratio * from.sigma; // of the noise
+  if (kind === "noise") return combine([ratio, x], [rest, slope]);
+  const square = from.alpha ** 2 + from.sigma ** 2;
+  const [kept, moved] = [from.sigma / square, from.alpha / square]; // x and v in eps
+  return combine([ratio + rest * kept, x], [rest * moved, slope]);
 }

@@ -71,6 +71,7 @@ Deno.test("samplerOf() takes the options of a configuration", () => {
   assertEquals(of("UniPCMultistep", { solver_type: "midpoint" }), "unipc");
   assertEquals(of("UniPCMultistep", { disable_corrector: [0, 1] }), "unipc,corrector_from=2");
   assertEquals(of("PNDM", { skip_prk_steps: true }), "plms");
+  assertEquals(of("PNDM", { prediction_type: "v_prediction" }), "pndm,slopes=velocity");
   assertEquals(of("DDPM", { variance_type: "fixed_large" }), "ddpm,variance=large");
   assertEquals(of("DDPM", { variance_type: "fixed_large_log" }), "ddpm,variance=large");
   assertEquals(of("DDPM", { variance_type: "learned_range" }), "ddpm");

@@ -9,7 +9,10 @@ import { testTrajectories } from "./_trajectories.ts";
 
 testSampler(pndm);
 testOrder(pndm, 2);
-testTrajectories(pndm, { diffusers: { pndm_prk: {}, pndm_prk_20steps: {} } });
+testOrder(pndm, 1, { slopes: "velocity" }); // v turns with t, so that its sums are of no one level
+testTrajectories(pndm, {
+  diffusers: { pndm_prk: {}, pndm_prk_20steps: {}, pndm_prk_v: { slopes: "velocity" } },
+});
 
 Deno.test("pndm() calls the network four times in each of its first three steps", async () => {
   assertEquals(await callsOf(pndm, {}, 10), { noisy: 19, clean: 20 });
