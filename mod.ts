@@ -34,6 +34,14 @@
 export * from "./plugin.ts";
 export { type Compiled, type Computation, type Engine } from "./engines/engine.ts";
 export { ENGINE_NAMES, type EngineName, type EngineOptions, openEngine } from "./engines/mod.ts";
+export { compare, type Comparison, pageOf } from "./evaluation/compare.ts";
+export { chooseMetrics } from "./evaluation/evaluate.ts";
+export { extractSide } from "./evaluation/extract.ts";
+export { type Extractor, type FeaturesPlugin } from "./evaluation/features/extractor.ts";
+export { chooseFeatures } from "./evaluation/features/mod.ts";
+export { openImages } from "./evaluation/images.ts";
+export { type Evidence, type Figure, type Metric } from "./evaluation/metric.ts";
+export { type Report, reportText } from "./evaluation/report.ts";
 export { encodeApng } from "./images/apng.ts";
 export { type Bitmap, toBitmaps } from "./images/pixels.ts";
 export { decodePng, encodePng, readPngText } from "./images/png.ts";

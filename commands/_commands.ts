@@ -24,6 +24,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "trains a classifier of noisy images, for classifier guidance (ADM, section 4.1)",
     load: () => import("./train_classifier.ts"),
   },
+  evaluate: {
+    summary: "measures samples: FID, KID, precision and recall, and more",
+    load: () => import("./evaluate.ts"),
+  },
   info: {
     summary: "prints a model's card and checks its weights",
     load: () => import("./info.ts"),
@@ -33,7 +37,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     load: () => import("./trace.ts"),
   },
   list: {
-    summary: "lists samplers, guidances, schedules, engines and models",
+    summary: "lists samplers, guidances, schedules, metrics, features, engines and models",
     load: () => import("./list.ts"),
   },
   metadata: {

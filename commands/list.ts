@@ -40,6 +40,10 @@ const sections: Readonly<Record<string, () => Promise<readonly Item[]>>> = {
       options: { ...options, ...ends },
     }));
   },
+  metrics: async () =>
+    (await import("../evaluation/metrics/mod.ts")).metrics
+      .map(({ name, summary, paper }) => ({ name, summary, paper })),
+  features: async () => plugins((await import("../evaluation/features/mod.ts")).extractors),
   engines: presentEngines,
   models,
 };
@@ -75,7 +79,7 @@ async function presentEngines(): Promise<Item[]> {
 /** `denoise list`: everything that has a name. */
 export default command({
   name: "list",
-  summary: "lists samplers, guidances, schedules, engines and models",
+  summary: "lists samplers, guidances, schedules, metrics, features, engines and models",
   usage: "[WHAT]",
   description: `Lists what there is, with its options. WHAT is ${
     alternatives(Object.keys(sections))

@@ -23,7 +23,7 @@ import { readNumber } from "../plugins/number.ts";
 import { describeOption, type Kind } from "../plugins/options.ts";
 import { parseSpec } from "../plugins/spec.ts";
 import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
-import { type Args, command, usage, UsageError, type Values } from "./_command.ts";
+import { command, usage, UsageError, type Values } from "./_command.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
 import { rng, seedOf } from "./_noise.ts";
@@ -184,8 +184,10 @@ export default command({
 });
 
 /** The options of the plugins that were named, for help. */
-async function details(
-  { flags: { sampler, guidance, spacing } }: Pick<Args<typeof flags>, "flags">,
+export async function details(
+  { flags: { sampler, guidance, spacing } }: {
+    readonly flags: Pick<SampleValues, "sampler" | "guidance" | "spacing">;
+  },
 ): Promise<string> {
   const { choosePlugin } = await import("../plugins/load.ts");
   const { samplers } = await import("../samplers/mod.ts");
@@ -225,9 +227,12 @@ function checkOutputs({ json, output, trajectory }: SampleValues): void {
 }
 
 /** The path that was typed, else the one that is repeated. */
-function pathWishes(
-  { steps, spacing, timesteps, sigmas }: SampleValues,
-  repeated: Settings | undefined,
+export function pathWishes(
+  { steps, spacing, timesteps, sigmas }: Pick<
+    SampleValues,
+    "steps" | "spacing" | "timesteps" | "sigmas"
+  >,
+  repeated?: Settings,
 ): Pick<Wishes, "steps" | "spacing" | "timesteps" | "sigmas"> {
   const typed = {
     spacing,
@@ -270,12 +275,12 @@ function refuseCode(file: string, kind: Kind, specs: readonly string[]): void {
 }
 
 /** All that the images depend on: what is typed, else what is repeated, else the defaults. */
-function settle(
+export function settle(
   model: Model,
   plan: Plan,
-  flags: SampleValues,
-  given: (flag: keyof SampleValues & string) => boolean,
-  repeated: Settings | undefined,
+  flags: Pick<SampleValues, "class" | "count" | "rng" | "seed" | "unconditional">,
+  given: (flag: "rng" | "unconditional") => boolean,
+  repeated?: Settings,
 ): Settings {
   const asked = flags.class?.split(",").map((name) => name.trim()) ?? repeated?.classes;
   const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);

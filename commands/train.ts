@@ -6,7 +6,9 @@ import { openDataset } from "../training/data/mod.ts";
 import { diffusionTask } from "../training/diffusion.ts";
 import { saveSheet } from "../training/sheet.ts";
 import { train } from "../training/train.ts";
-import { command, usage } from "./_command.ts";
+import { checkpointEvaluator } from "../evaluation/checkpoints.ts";
+import { chooseFeatures } from "../evaluation/features/mod.ts";
+import { command, usage, UsageError } from "./_command.ts";
 import {
   attendedOf,
   checkFolder,
@@ -25,6 +27,28 @@ const flags = {
     default: 20,
     min: 0,
     help: "images on the sheet of samples that each checkpoint draws; 0 for none",
+  },
+  "evaluate-every": {
+    type: "integer",
+    default: 0,
+    min: 0,
+    help: "steps between evaluations, a multiple of --save-every; 0 for none",
+    group: "Evaluation",
+  },
+  "evaluate-count": {
+    type: "integer",
+    default: 1000,
+    min: 10,
+    help: "samples that each evaluation draws, 25 steps each",
+    group: "Evaluation",
+  },
+  features: {
+    type: "string",
+    default: "digits",
+    value: "NAME|FILE",
+    complete: "file",
+    help: "what sees the images there, as in evaluate --features",
+    group: "Evaluation",
   },
   prediction: {
     type: "string",
@@ -82,6 +106,10 @@ export default command({
   examples: [
     ["train --data mnist --size 32 -o runs/digits", "the digits model, from the first step"],
     ["train --data mnist --size 32 -o runs/digits --resume", "continues it"],
+    [
+      "train --data mnist --size 32 --evaluate-every 1000 -o runs/digits",
+      "with figures in the log and in runs/digits/evaluation.html",
+    ],
     ["train --data photos/ --size 64 --channels 64,128,256 -o runs/photos", "a folder of images"],
   ],
   flags,
@@ -121,6 +149,19 @@ export default command({
       timestep_spacing: "trailing",
       steps_offset: 0,
     };
+    const every = flags["evaluate-every"];
+    if (every % flags["save-every"] !== 0) {
+      throw new UsageError(
+        `Cannot use --evaluate-every ${every}: it must be a multiple of --save-every, which is ${
+          flags["save-every"]
+        }`,
+      );
+    }
+    const idle = (["evaluate-count", "features"] as const).find((flag) => given(flag));
+    if (every === 0 && idle !== undefined) {
+      throw new UsageError(`Cannot use --${idle} without --evaluate-every`);
+    }
+    const features = every > 0 ? await usage(() => chooseFeatures(flags.features)) : undefined;
     const engine = await trainingEngine(flags.engine);
     io.detail(`Computing on ${engine}`);
     const task = diffusionTask(config, data, {
@@ -132,8 +173,16 @@ export default command({
       labelled: classes > 0,
       labelDrop: classes > 0 ? { nullClass: classes, share: flags["label-drop"] } : undefined,
     });
-    return await trainingRun(flags, io, (options, hooks) =>
-      train(task, options, {
+    return await trainingRun(flags, io, async (options, hooks) => {
+      const evaluate = features && await checkpointEvaluator({
+        folder: options.folder,
+        data,
+        dataName: flags.data,
+        features,
+        count: flags["evaluate-count"],
+        trainer: options.engine,
+      });
+      return await train(task, options, {
         ...hooks,
         async onCheckpoint(step, { specs, vector }, logged) {
           const tensors = await namedTensors(vector, specs);
@@ -141,8 +190,11 @@ export default command({
           if (logged && flags.sheet > 0) {
             await saveSheet(options.folder, step, flags.sheet, options.engine);
           }
+          const due = logged && (step % every === 0 || step === flags.steps);
+          return due ? await evaluate?.(step) : undefined;
         },
-      }), {
+      });
+    }, {
       config,
       scheduler,
       data: flags.data,

@@ -35,6 +35,9 @@ import {
  */
 const HELD_OUT = { seed: 20_000, batches: 8, batchSize: 250 } as const;
 
+/** One level, at which all of the image is left. */
+const CLEAN = Float64Array.of(1);
+
 const flags = {
   ...trainingFlags({
     steps: 1500,
@@ -43,6 +46,11 @@ const flags = {
     folder: "runs/classifier",
     headDim: 32,
   }),
+  clean: {
+    type: "flag",
+    help: "train on images without noise: a reader of samples, for evaluate --features FOLDER",
+    group: "Objective",
+  },
   width: {
     type: "integer",
     default: 32,
@@ -83,15 +91,22 @@ export default command({
     "most. It becomes the classifier of a model by its place: -o MODEL/classifier puts it into the " +
     "folder MODEL, where sample --guidance classifier finds it. Classes, size and noise schedule " +
     "must be the model's. A run is saved every --save-every steps and on Ctrl-C, and continues " +
-    "exactly with --resume.",
+    "exactly with --resume. With --clean it sees no noise, tells one accuracy and is saved in half " +
+    "precision: evaluate measures samples by its features.",
   examples: [
     ["train-classifier --data mnist --size 32 -o runs/digits/classifier", "for the digits model"],
     ["train-classifier --data mnist --size 32 -o runs/digits/classifier --resume", "continues it"],
     ["sample runs/digits --class 7 --guidance classifier,scale=4", "uses it"],
+    ["train-classifier --data photos/ --size 64 --clean -o runs/reader", "reads finished images"],
   ],
   flags,
   async run({ flags, io, given }) {
     await checkFolder(flags);
+    const noise = ["schedule", "timesteps"] as const;
+    const unused = flags.clean ? noise.find((flag) => given(flag)) : undefined;
+    if (unused !== undefined) {
+      throw new UsageError(`Cannot use --${unused} with --clean: there are no noise levels then`);
+    }
     const { train: data, test, divided } = await usage(() =>
       openHalves(flags.data, { size: flags.size })
     );
@@ -101,13 +116,13 @@ export default command({
       );
     }
     const config = configOf(data, flags, given("attention"));
-    const alphasCumprod = alphasCumprodOf({
+    const alphasCumprod = flags.clean ? CLEAN : alphasCumprodOf({
       beta_schedule: flags.schedule,
       beta_start: 1e-4,
       beta_end: 0.02,
       num_train_timesteps: flags.timesteps,
     });
-    await checkPlace(flags.out, config, alphasCumprod);
+    if (!flags.clean) await checkPlace(flags.out, config, alphasCumprod);
     if (divided) {
       io.warn(
         `${flags.data} has no test split: every twentieth image, ${test.length} in all, is held out to measure accuracy`,
@@ -116,25 +131,36 @@ export default command({
     const engine = await trainingEngine(flags.engine);
     io.detail(`Computing on ${engine}`);
     const options = { alphasCumprod, prediction: "epsilon", snrGamma: 0, labelled: true } as const;
-    const { seed, "batch-size": batchSize, timesteps } = flags;
+    const { seed, "batch-size": batchSize } = flags;
+    const timesteps = alphasCumprod.length;
     const task = classifierTask(config, data, { ...options, seed, batchSize });
+    const bands = flags.clean ? 1 : BANDS;
     const heldOut = {
       batch: makeBatches(test, { ...options, ...HELD_OUT }),
-      batches: Math.min(HELD_OUT.batches, Math.ceil(BANDS * test.length / HELD_OUT.batchSize)),
+      batches: Math.min(HELD_OUT.batches, Math.ceil(bands * test.length / HELD_OUT.batchSize)),
       timesteps,
+      bands,
     };
     return await trainingRun(flags, io, (options, hooks) =>
       train(task, options, {
         ...hooks,
         async onCheckpoint(_step, { specs, vector }, logged) {
           const tensors = await namedTensors(vector, specs);
-          await saveClassifier(options.folder, config, tensors);
+          await saveClassifier(options.folder, config, tensors, flags.clean ? "F16" : "F32");
           if (!logged) return;
           const accuracies = await measure(config, tensors, heldOut, options.engine);
           const mean = accuracies.reduce((sum, share) => sum + share, 0) / accuracies.length;
-          return { accuracy: round(mean), bands: accuracies.map(round) };
+          return {
+            accuracy: round(mean),
+            ...flags.clean ? {} : { bands: accuracies.map(round) },
+          };
         },
-      }), { config, data: flags.data, schedule: flags.schedule, timesteps });
+      }), {
+      config,
+      data: flags.data,
+      schedule: flags.clean ? "clean" : flags.schedule,
+      timesteps,
+    });
   },
 });
 

@@ -185,7 +185,7 @@ function selfAttention(scope: Scope, config: EncoderUNetConfig, x: tf.Tensor4D):
 }
 
 /** CLIP's attention pool: the mean token asks all tokens; always in the new order of heads. */
-function attentionPool(scope: Scope, config: EncoderUNetConfig, x: tf.Tensor4D): tf.Tensor2D {
+function attentionPool(scope: Scope, config: EncoderUNetConfig, x: tf.Tensor4D): Read {
   const [batch, height, width, channels] = x.shape;
   const count = height * width;
   const pixels = tf.reshape(x, [batch, count, channels]) as tf.Tensor3D;
@@ -201,17 +201,28 @@ function attentionPool(scope: Scope, config: EncoderUNetConfig, x: tf.Tensor4D):
   const [query, key, value] = splitHeads(qkv, heads, true);
   const first = tf.slice(query, [0, 0, 0], [batch, 1, channels]);
   const mixed = attention(first, key, value, heads);
-  return tf.reshape(
-    linear(scope.at("c_proj"), mixed, config.out_channels, { pointwise: true }),
-    [batch, config.out_channels],
-  );
+  const logits = linear(scope.at("c_proj"), mixed, config.out_channels, { pointwise: true });
+  return {
+    features: tf.reshape(mixed, [batch, channels]),
+    logits: tf.reshape(logits, [batch, config.out_channels]),
+  };
+}
+
+/** The last layer: what it reads, `[batch, width]`, and the logits that it makes of it. */
+interface Read {
+  readonly features: tf.Tensor2D;
+  readonly logits: tf.Tensor2D;
+}
+
+/** What an encoder sees in images. */
+export interface Encoded extends Read {
+  /** The last map before the pool, `[batch, height, width, channel]`. */
+  readonly map: tf.Tensor4D;
 }
 
 /**
- * The class logits of noisy images.
+ * The class logits of noisy images, see {@linkcode encode}.
  *
- * @param x `[batch, height, width, in_channels]`.
- * @param t `[batch]` float32, the training timesteps that x is at.
  * @returns `[batch, out_channels]`, not yet a softmax.
  */
 export function encoderUNet(
@@ -220,6 +231,21 @@ export function encoderUNet(
   x: tf.Tensor4D,
   t: tf.Tensor1D,
 ): tf.Tensor2D {
+  return encode(scope, config, x, t).logits;
+}
+
+/**
+ * The class logits of noisy images and the features behind them.
+ *
+ * @param x `[batch, height, width, in_channels]`.
+ * @param t `[batch]` float32, the training timesteps that x is at.
+ */
+export function encode(
+  scope: Scope,
+  config: EncoderUNetConfig,
+  x: tf.Tensor4D,
+  t: tf.Tensor1D,
+): Encoded {
   const { model_channels: base, pool } = config;
   const widths = widthsOf(config);
   const embedded = timestepEmbedding(t, base, true, 0);
@@ -255,22 +281,36 @@ export function encoderUNet(
   const width = h.shape[3];
   h = residual(middle.at(0), config, h, time, width);
   h = selfAttention(middle.at(1), config, h);
-  h = next(residual(middle.at(2), config, h, time, width));
-  const out = scope.at("out");
+  const map = next(residual(middle.at(2), config, h, time, width));
+  return { map, ...readOut(scope.at("out"), config, map, features) };
+}
+
+/** The pool and the last layer; `means` are those of all maps, which the spatial pools read. */
+function readOut(
+  out: Scope,
+  config: EncoderUNetConfig,
+  map: tf.Tensor4D,
+  means: readonly tf.Tensor2D[],
+): Read {
+  const { pool, out_channels: classes } = config;
   if (pool === "spatial") {
-    const all = linear(out.at(0), tf.concat(features, 1), HIDDEN);
-    return linear(out.at(2), tf.relu(all), config.out_channels);
+    const features = tf.relu(linear(out.at(0), tf.concat([...means], 1), HIDDEN));
+    return { features, logits: linear(out.at(2), features, classes) };
   }
   if (pool === "spatial_v2") {
-    const all = linear(out.at(0), tf.concat(features, 1), HIDDEN);
+    const all = linear(out.at(0), tf.concat([...means], 1), HIDDEN);
     const normed = groupNorm(out.at(1), tf.reshape(all, [-1, 1, HIDDEN]), GROUPS, EPS);
-    return linear(out.at(3), silu(tf.reshape(normed, [-1, HIDDEN])), config.out_channels);
+    const features: tf.Tensor2D = silu(tf.reshape(normed, [-1, HIDDEN]));
+    return { features, logits: linear(out.at(3), features, classes) };
   }
-  h = silu(groupNorm(out.at(0), h, GROUPS, EPS));
+  const h = silu(groupNorm(out.at(0), map, GROUPS, EPS));
   if (pool === "attention") return attentionPool(out.at(2), config, h);
   const mean = tf.mean(h, [1, 2], true) as tf.Tensor4D;
-  const logits = conv(out.at(3), mean, config.out_channels, { kernel: 1, zero: true });
-  return tf.reshape(logits, [-1, config.out_channels]);
+  const logits = conv(out.at(3), mean, classes, { kernel: 1, zero: true });
+  return {
+    features: tf.reshape(mean, [-1, mean.shape[3]]),
+    logits: tf.reshape(logits, [-1, classes]),
+  };
 }
 
 /**

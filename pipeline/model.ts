@@ -54,7 +54,8 @@ const WEIGHTS = new URL("../weights/", import.meta.url);
 const UNET_FILE = "diffusion_pytorch_model.safetensors";
 const CLASSIFIER_FILE = "model.safetensors";
 
-function isThere(path: string): boolean {
+/** Whether there is such a file or folder. */
+export function isThere(path: string): boolean {
   try {
     Deno.statSync(path);
     return true;
@@ -98,6 +99,12 @@ export function findModel(spec: string): string {
   );
 }
 
+/** Whether a text names a model: a bundled one, or a folder of a UNet. */
+export function isModel(spec: string): boolean {
+  return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
+    isThere(join(spec, UNET_FILE));
+}
+
 /** A weights file, or an error that says which file a folder should have. */
 function openWeights(folder: string, file: string): Weights {
   const path = join(folder, file);
@@ -136,7 +143,8 @@ function openUNet(folder: string): Part<UNet2DConfig> {
   };
 }
 
-function openClassifier(folder: string): Part<EncoderUNetConfig> {
+/** Opens the folder of a classifier, which reads noisy images or clean ones. */
+export function openClassifier(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
   return { folder, config, weights: openWeights(folder, CLASSIFIER_FILE) };
@@ -264,13 +272,14 @@ export async function saveModel(
   await writeAtomic(join(folder, "unet", UNET_FILE), encodeSafetensors(tensors));
 }
 
-/** Writes a noisy-image classifier as the folder `classifier/` of a model. */
+/** Writes a classifier as a folder, such as the `classifier/` of a model. */
 export async function saveClassifier(
   folder: string,
   config: EncoderUNetConfig,
   tensors: ReadonlyMap<string, NewTensor>,
+  dtype: "F32" | "F16" = "F32",
 ): Promise<void> {
   const values = { _class: "EncoderUNetModel", ...config };
   await writeAtomic(join(folder, "config.json"), toJson(values));
-  await writeAtomic(join(folder, CLASSIFIER_FILE), encodeSafetensors(tensors));
+  await writeAtomic(join(folder, CLASSIFIER_FILE), encodeSafetensors(tensors, dtype));
 }

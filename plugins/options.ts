@@ -14,10 +14,11 @@ export const interval = {
 /**
  * The checked values of a plugin's options, defaults filled in.
  *
+ * @param kind what messages call the plugin.
  * @throws {RangeError} If an option is unknown or its value is wrong; the message says which.
  */
 export function checkOptions<const O extends Options>(
-  kind: Kind | "spacing",
+  kind: Kind | "features" | "spacing",
   name: string,
   options: O,
   given: Readonly<Record<string, string | number | boolean>>,

@@ -50,19 +50,21 @@ export interface HeldOut {
   readonly batches: number;
   /** Timesteps of the noise schedule. */
   readonly timesteps: number;
+  /** {@linkcode BANDS} where absent. */
+  readonly bands?: number;
 }
 
 /**
- * Share of images that a classifier reads right, for each tenth of the timesteps from the least
+ * Share of images that a classifier reads right, for each band of the timesteps from the least
  * noise to the most. Noise and timesteps depend on the seed alone, so figures can be compared.
  *
  * @param logits the classifier, on any engine.
  */
 export async function accuracyByBand(
   logits: (x: tf.Tensor4D, t: tf.Tensor1D) => Promise<tf.Tensor>,
-  { batch, batches, timesteps }: HeldOut,
+  { batch, batches, timesteps, bands = BANDS }: HeldOut,
 ): Promise<number[]> {
-  const [right, seen] = [new Float64Array(BANDS), new Float64Array(BANDS)];
+  const [right, seen] = [new Float64Array(bands), new Float64Array(bands)];
   for (let step = 0; step < batches; step++) {
     const noisy = await batch(step);
     const x = tf.tidy(() => addNoise(noisy));
@@ -70,7 +72,7 @@ export async function accuracyByBand(
     const hits = tf.tidy(() => tf.equal(tf.argMax(answer, 1), labelsOf(noisy)));
     const times = await noisy.t.data();
     (await hits.data()).forEach((hit, index) => {
-      const band = Math.min(BANDS - 1, Math.floor((times[index] ?? 0) / timesteps * BANDS));
+      const band = Math.min(bands - 1, Math.floor((times[index] ?? 0) / timesteps * bands));
       right[band] = (right[band] ?? 0) + hit;
       seen[band] = (seen[band] ?? 0) + 1;
     });

@@ -19,18 +19,25 @@ import { makePlan } from "../pipeline/plan.ts";
 /** Steps of a sheet's sampler: enough to judge a model by. */
 const STEPS = 25;
 
+/** Samples of a checkpoint and the classes that they were asked to show. */
+export interface CheckpointSamples {
+  readonly bitmaps: readonly Bitmap[];
+  /** By number; 0 everywhere without classes. */
+  readonly labels: Int32Array;
+  readonly names: readonly string[];
+}
+
 /**
- * Draws a sheet from the model folder as it was saved last into `samples/STEP.png` of the folder.
+ * Draws from the model folder as it was saved last; the images take the classes in turn.
  *
- * @param count images; they take the classes in turn.
  * @param trainer the engine of the training; the current tfjs backend where absent.
  */
-export async function saveSheet(
+export async function drawCheckpoint(
   folder: string,
-  step: number,
   count: number,
   trainer?: Engine,
-): Promise<void> {
+  batchSize = count,
+): Promise<CheckpointSamples> {
   const model = openModel(folder);
   const guidance = model.nullClass === undefined ? [] : ["cfg,scale=2"];
   const plan = await makePlan(model, { sampler: "ddim", steps: STEPS, guidance });
@@ -52,12 +59,29 @@ export async function saveSheet(
       },
       first: 0,
       end: count,
-      batchSize: count,
+      batchSize,
     });
     for await (const batch of batches) bitmaps.push(...batch.bitmaps);
   } finally {
     if (trainer === undefined) await engine.dispose();
   }
+  const labels = Int32Array.from(bitmaps, (_, i) => i % Math.max(1, model.labels.length));
+  return { bitmaps, labels, names: model.labels };
+}
+
+/**
+ * Draws a sheet from the model folder as it was saved last into `samples/STEP.png` of the folder.
+ *
+ * @param count images; they take the classes in turn.
+ * @param trainer the engine of the training; the current tfjs backend where absent.
+ */
+export async function saveSheet(
+  folder: string,
+  step: number,
+  count: number,
+  trainer?: Engine,
+): Promise<void> {
+  const { bitmaps } = await drawCheckpoint(folder, count, trainer);
   const sheet = makeSheet(bitmaps, { columns: Math.min(10, count) });
   const path = join(folder, "samples", `${String(step).padStart(6, "0")}.png`);
   await writeAtomic(path, encodePng(sheet.pixels, sheet));

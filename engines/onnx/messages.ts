@@ -56,4 +56,18 @@ export interface Reply {
   /** Providers that can be asked for; with the version. */
   readonly providers?: readonly string[];
   readonly outputs?: readonly Parcel[];
+  /** Of a model that was opened. */
+  readonly signature?: Signature;
+}
+
+/** What a model takes and gives, as it says itself. */
+export interface Signature {
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly type: string;
+    /** Sizes, or the names of those that are free. */
+    readonly shape: readonly (number | string)[];
+  }[];
+  /** The names of its outputs, in their order. */
+  readonly outputs: readonly string[];
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Blob, Parcel, Reply, Request, Task } from "./messages.ts";
+import type { Blob, Parcel, Reply, Request, Signature, Task } from "./messages.ts";
 
 /** A model, ready to be opened. */
 export interface Package {
@@ -15,6 +15,7 @@ export interface Package {
 
 /** A model that ONNX Runtime has opened. */
 export interface Session {
+  readonly signature: Signature;
   /** Computes; takes over the buffers of its inputs. */
   run(inputs: readonly Parcel[]): Promise<readonly Parcel[]>;
   /**
@@ -96,11 +97,12 @@ export async function startRuntime(): Promise<Runtime> {
     async open({ model, folder, blobs }, { threads, provider = "cpu", spins = true }) {
       const session = sessions++;
       const transfer = [model.buffer, ...blobs.map(({ data }) => data.buffer)];
-      await ask(
+      const { signature = { inputs: [], outputs: [] } } = await ask(
         { kind: "open", session, model, folder, blobs, threads, provider, spins },
         transfer,
       );
       return {
+        signature,
         async run(inputs) {
           const buffers = inputs.map(({ data }) => data.buffer);
           return (await ask({ kind: "run", session, inputs }, buffers)).outputs ?? [];

@@ -6,7 +6,7 @@
 /// <reference no-default-lib="true" />
 /// <reference lib="deno.worker" />
 import type { InferenceSession } from "onnxruntime-node";
-import type { Parcel, Reply, Request, Task } from "./messages.ts";
+import type { Parcel, Reply, Request, Signature, Task } from "./messages.ts";
 
 type Runtime = typeof import("onnxruntime-node");
 
@@ -91,6 +91,13 @@ function read(number: number): Parcel[] {
   return Object.entries(current).map(([name, value]) => parcel(name, value));
 }
 
+function signatureOf({ inputMetadata, outputNames }: InferenceSession): Signature {
+  const inputs = inputMetadata.flatMap((it) =>
+    it.isTensor ? [{ name: it.name, type: it.type, shape: it.shape }] : []
+  );
+  return { inputs, outputs: outputNames };
+}
+
 async function perform(runtime: Runtime, { id, task }: Request): Promise<Reply> {
   if (task.kind === "run") return { id, outputs: await run(runtime, task.session, task.inputs) };
   if (task.kind === "read") return { id, outputs: read(task.session) };
@@ -99,6 +106,7 @@ async function perform(runtime: Runtime, { id, task }: Request): Promise<Reply> 
   } else if (task.kind === "open") {
     const session = await runtime.InferenceSession.create(task.model, optionsOf(task));
     sessions.set(task.session, session);
+    return { id, signature: signatureOf(session) };
   } else {
     await release(task.kind === "close" ? [task.session] : [...sessions.keys()]);
   }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { openModel } from "../../pipeline/model.ts";
+import { openClassifier, openModel } from "../../pipeline/model.ts";
 import { check, denoise, filesOf, succeed } from "../commands/_main.ts";
 
 /** A folder in MNIST's form: 4x4 pixels, bright on the left in class 0 and above in class 1. */
@@ -100,6 +100,34 @@ check("train makes a model, and train-classifier its classifier", async (folder)
     "-o",
     join(folder, "one.png"),
   );
+});
+
+check("train-classifier --clean makes a reader of finished images", async (folder) => {
+  const [data, reader] = [join(folder, "data"), join(folder, "reader")];
+  await writeDigits(data);
+  const start = [
+    "train-classifier",
+    "--data",
+    data,
+    ...TINY,
+    ...CLASSIFIER,
+    "--clean",
+    "-o",
+    reader,
+  ];
+  await refuse("Cannot use --timesteps with --clean", ...start, "--timesteps", "5");
+  await succeed(...start);
+  const last = (await logOf(reader)).at(-1);
+  assert(last.accuracy >= 0 && last.accuracy <= 1);
+  assertEquals(last.bands, undefined);
+  const { config, weights } = openClassifier(reader);
+  assertEquals([config.image_size, config.out_channels], [4, 2]);
+  assertEquals(new Set([...weights.values()].map(({ dtype }) => dtype)), new Set(["F16"]));
+  const seen = ["--features", reader, "--engine", "cpu", "--metrics", "accuracy", "--json"];
+  const { stdout } = await succeed("evaluate", data, "--reference", data, ...seen);
+  const { dims, figures } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals(dims, 32);
+  assert(figures.accuracy.value >= 0 && figures.accuracy.value <= 1);
 });
 
 check("train and train-classifier refuse what cannot be trained", async (folder) => {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { zipSync } from "fflate";
 import { inflateExactly } from "./_inflate.ts";
 import { fromStack } from "./_memory.ts";
 import type { DataOptions, Dataset } from "./dataset.ts";
@@ -12,7 +13,7 @@ import type { DataOptions, Dataset } from "./dataset.ts";
 /** An array of an npy file, row-major. */
 export interface NpyArray {
   readonly shape: readonly number[];
-  readonly data: Uint8Array | Float32Array | Int32Array | BigInt64Array;
+  readonly data: Uint8Array | Float32Array | Float64Array | Int32Array | BigInt64Array;
 }
 
 /** A file in a zip, as its central directory describes it. */
@@ -27,7 +28,9 @@ interface Entry {
 const IMAGES = ["arr_0", "x", "images"];
 const LABELS = ["arr_1", "y", "labels"];
 /** Bytes a value, by NumPy's name of the type. */
-const WIDTHS = new Map([["|u1", 1], ["<u1", 1], ["<f4", 4], ["<i4", 4], ["<i8", 8]]);
+const WIDTHS = new Map([["|u1", 1], ["<u1", 1], ["<f4", 4], ["<f8", 8], ["<i4", 4], ["<i8", 8]]);
+/** The day that a zip's dates begin with, so that equal arrays make equal files. */
+const EPOCH = "1980-01-01T12:00:00";
 /** Arrays are read whole into memory. */
 const LARGEST = 2 ** 32;
 
@@ -85,8 +88,34 @@ export async function openNpz(path: string, options: DataOptions = {}): Promise<
   }, options);
 }
 
+/** The names of an archive's arrays, and each array when it is asked for. */
+export interface Npz {
+  readonly names: readonly string[];
+  /** @throws {SyntaxError} If it is damaged or not there. */
+  read(name: string): Promise<NpyArray>;
+}
+
 /**
- * Reads an npy file: uint8, float32, int32 or int64, little-endian, row-major.
+ * Opens an npz file without reading its arrays.
+ *
+ * @throws {SyntaxError} If it is damaged.
+ */
+export async function readNpz(path: string): Promise<Npz> {
+  using file = await Deno.open(path);
+  const entries = await readDirectory(file, path);
+  return {
+    names: [...entries.keys()],
+    async read(name) {
+      const entry = entries.get(name);
+      if (entry === undefined) throw new SyntaxError(`Cannot find ${name} in ${path}`);
+      using file = await Deno.open(path);
+      return await readArray(file, path, entry);
+    },
+  };
+}
+
+/**
+ * Reads an npy file: uint8, float32, float64, int32 or int64, little-endian, row-major.
  *
  * @param name How messages call it.
  * @throws {SyntaxError} If it is of another kind, or has not exactly the bytes of its shape.
@@ -117,7 +146,7 @@ export function parseNpy(bytes: Uint8Array<ArrayBuffer>, name: string): NpyArray
   }
   const width = WIDTHS.get(descr);
   if (width === undefined) {
-    throw fail(`its type is "${descr}", not one of |u1, <f4, <i4 and <i8`);
+    throw fail(`its type is "${descr}", not one of |u1, <f4, <f8, <i4 and <i8`);
   }
   if (end + count * width !== bytes.length) {
     throw fail(
@@ -132,6 +161,7 @@ export function parseNpy(bytes: Uint8Array<ArrayBuffer>, name: string): NpyArray
   const buffer = aligned ? bytes.buffer : bytes.slice(end).buffer;
   const offset = aligned ? bytes.byteOffset + end : 0;
   if (descr === "<f4") return { shape, data: new Float32Array(buffer, offset, count) };
+  if (descr === "<f8") return { shape, data: new Float64Array(buffer, offset, count) };
   if (descr === "<i4") return { shape, data: new Int32Array(buffer, offset, count) };
   return { shape, data: new BigInt64Array(buffer, offset, count) };
 }
@@ -149,6 +179,33 @@ function checkFloats(pixels: Float32Array, where: string): void {
         "save uint8 from 0 to 255, or float32 from -1 to 1",
     );
   }
+}
+
+/** Arrays as an npz file, not packed: NumPy maps such files, and features hardly shrink. */
+export function encodeNpz(arrays: Readonly<Record<string, NpyArray>>): Uint8Array<ArrayBuffer> {
+  const files = Object.entries(arrays).map(([name, array]) => [`${name}.npy`, encodeNpy(array)]);
+  return new Uint8Array(zipSync(Object.fromEntries(files), { level: 0, mtime: EPOCH }));
+}
+
+function encodeNpy({ shape, data }: NpyArray): Uint8Array {
+  const descr = data instanceof Uint8Array
+    ? "|u1"
+    : data instanceof Float32Array
+    ? "<f4"
+    : data instanceof Float64Array
+    ? "<f8"
+    : data instanceof Int32Array
+    ? "<i4"
+    : "<i8";
+  const sides = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${sides}), }`;
+  const length = Math.ceil((10 + text.length + 1) / 64) * 64; // NumPy aligns the data to 64 bytes
+  const bytes = new Uint8Array(length + data.byteLength);
+  bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]);
+  new DataView(bytes.buffer).setUint16(8, length - 10, true);
+  bytes.set(new TextEncoder().encode(text.padEnd(length - 11) + "\n"), 10);
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), length);
+  return bytes;
 }
 
 function toLabels(
