@@ -7,7 +7,7 @@ import type { Engine } from "../engines/engine.ts";
 import { unet2d } from "../models/unet_2d.ts";
 import { openModel } from "../pipeline/model.ts";
 import { freshParts } from "../training/checkpoint.ts";
-import { simpleLoss } from "../training/objective.ts";
+import { lossesOf } from "../training/objectives/losses.ts";
 import { recordParameters, vectorOf } from "../training/parameters.ts";
 import { stepperOf } from "../training/step.ts";
 import { trainingInputs } from "./_inputs.ts";
@@ -25,9 +25,16 @@ export async function openTrainer(engine: Engine, model: string, batch: number):
   const inputs = trainingInputs(config, batch);
   const { x0, t, labels } = inputs;
   const specs = recordParameters((scope) => unet2d(scope, config, x0, t, labels));
+  const objective = {
+    objective: "simple",
+    mean: "v_prediction",
+    variance: config.out_channels > config.in_channels ? "learned_range" : "small",
+    vlbWeight: 0,
+    timesteps: 1000,
+  } as const;
   const stepper = stepperOf(
     (scope, noisy: typeof inputs) =>
-      simpleLoss((x, t, labels) => unet2d(scope, config, x, t, labels), "v_prediction", noisy),
+      lossesOf((x, t, labels) => unet2d(scope, config, x, t, labels), noisy, objective).loss,
     specs,
     freshParts(await vectorOf(specs, weights)),
     engine,

@@ -18,10 +18,10 @@ labels = None if classes is None else torch.arange(count) % (classes - 1)
 with torch.no_grad():
     for t in scheduler.timesteps:
         if scale == 0:
-            answer = unet(x, t, labels).sample
+            answer = unet(x, t, labels).sample[:, :channels]  # without a learned variance
         else:
             both = torch.cat([labels, torch.full_like(labels, classes - 1)])
-            labelled, free = unet(torch.cat([x, x]), t, both).sample.chunk(2)
+            labelled, free = unet(torch.cat([x, x]), t, both).sample[:, :channels].chunk(2)
             answer = free + scale * (labelled - free)
         x = scheduler.step(answer, t, x).prev_sample
 columns = max(1, round(count ** 0.5))

@@ -109,7 +109,8 @@ def open_training(model, batch):
     def step():
         noisy = b["alpha"] * b["x0"] + b["sigma"] * b["eps"]
         velocity = b["alpha"] * b["eps"] - b["sigma"] * b["x0"]
-        loss = torch.nn.functional.mse_loss(unet(noisy, b["t"], b["labels"]).sample, velocity)
+        answer = unet(noisy, b["t"], b["labels"]).sample  # with the variance behind, where it is learned
+        loss = torch.nn.functional.mse_loss(answer[:, : velocity.shape[1]], velocity)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1)

@@ -7,12 +7,11 @@ import { extractSide } from "../evaluation/extract.ts";
 import { chooseFeatures, type ChosenFeatures } from "../evaluation/features/mod.ts";
 import { readHistory } from "../evaluation/history.ts";
 import { openImages, sizeText, subset } from "../evaluation/images.ts";
-import type { Side } from "../evaluation/metric.ts";
+import { drawsNothing, type Side } from "../evaluation/metric.ts";
 import { type Described, reportJson, reportText } from "../evaluation/report.ts";
 import { PREPROCESSES } from "../evaluation/resize.ts";
 import { drawInto, runKey, shapeOf } from "../evaluation/sampled.ts";
 import { loadStatistics, type Saved, saveStatistics } from "../evaluation/statistics.ts";
-import { openEngine } from "../engines/mod.ts";
 import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
@@ -20,7 +19,9 @@ import { findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
+import { IMAGES, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
 import { progressBar } from "./_progress.ts";
 import sample, { details, pathWishes, settle } from "./sample.ts";
 
@@ -86,8 +87,9 @@ const flags = {
   metrics: {
     type: "string",
     value: "NAME,…",
-    help: "which ones; all that can be measured without it",
+    help: "which ones; all that can be measured without it, but bpd and flow_bpd",
   },
+  metric: { type: "list", value: "NAME", help: "one of them; may be given more than once" },
   count: { type: "integer", alias: "n", min: 2, help: `samples; of a model ${COUNT} without it` },
   size: {
     type: "integer",
@@ -122,7 +124,7 @@ const flags = {
   json: { type: "flag", help: "print the figures as JSON", group: "Output" },
 } as const;
 
-type EvaluateValues = Values<typeof flags>;
+export type EvaluateValues = Values<typeof flags>;
 
 export default command({
   name: "evaluate",
@@ -144,6 +146,7 @@ export default command({
       "evaluate digits -r mnist --save-statistics mnist.npz --json",
       "keep the reference's statistics",
     ],
+    ["evaluate digits -r mnist#test --metric bpd -n 64", "the variational bound of its images"],
   ],
   flags,
   details,
@@ -161,9 +164,10 @@ export default command({
         `Cannot use --${unused} with ${spec}: it is images, not a model to draw from`,
       );
     }
-    const metrics = await usage(() =>
-      chooseMetrics(flags.metrics?.split(",").map((it) => it.trim()))
-    );
+    const metrics = await usage(() => chooseMetrics(namesOf(flags)));
+    if (metrics.every(drawsNothing)) {
+      return await measureLikelihood(spec, { drawn, reference, metrics, flags, given, io });
+    }
     const features = await usage(() => chooseFeatures(flags.features, flags.preprocess));
     const target = await usage(() => openReference(reference, flags.size));
     checkFeatures(target, reference, features.name);
@@ -171,12 +175,7 @@ export default command({
       ? await prepareDraw(spec, flags, given, io)
       : await usage(() => openSamples(spec, flags));
     checkSizes(subject.described, target.described);
-    const engine = await openEngine(
-      flags.engine,
-      { threads: flags.threads, provider: flags.provider },
-      (name, reason) => io.detail(`Passed over ${name}: ${reason}`),
-    );
-    io.detail(`Computing on ${engine.description}`);
+    const engine = await engineOf(flags, io);
     try {
       // The reference before the samples: what does not fit shows before hours of drawing.
       const theirs = target.saved === undefined
@@ -197,6 +196,14 @@ export default command({
         },
         reference: { ...target, side: theirs },
         denoiser,
+        likelihood: denoiser && target.data && metrics.some(drawsNothing)
+          ? await likelihoodOptions(
+            denoiser.model,
+            target.data,
+            { flags, given, io },
+            Math.min(IMAGES, target.data.length),
+          )
+          : undefined,
         features: features.name,
         distances: distancesOn(engine),
       };
@@ -242,6 +249,12 @@ async function look(
     bar.stop();
     await extractor.dispose();
   }
+}
+
+/** The metrics that were asked for by either flag; nothing where neither was typed. */
+function namesOf({ metrics, metric }: EvaluateValues): string[] | undefined {
+  const names = [...metrics?.split(",") ?? [], ...metric].map((name) => name.trim());
+  return names.length > 0 ? names : undefined;
 }
 
 /** What samples are compared with: images, or statistics that were saved of some. */

@@ -130,7 +130,12 @@ export default command({
     }
     const engine = await trainingEngine(flags.engine);
     io.detail(`Computing on ${engine}`);
-    const options = { alphasCumprod, prediction: "epsilon", snrGamma: 0, labelled: true } as const;
+    const options = {
+      alphasCumprod,
+      prediction: "epsilon",
+      weighting: { kind: "none" },
+      labelled: true,
+    } as const;
     const { seed, "batch-size": batchSize } = flags;
     const timesteps = alphasCumprod.length;
     const task = classifierTask(config, data, { ...options, seed, batchSize });

@@ -5,6 +5,7 @@
  */
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import type { Dataset } from "../training/data/mod.ts";
+import type { BoundOptions } from "./bits_per_dimension.ts";
 import type { Distances } from "./algebra/distances.ts";
 import { measure, type MeasureOptions } from "./evaluate.ts";
 import type { Point } from "./history.ts";
@@ -28,6 +29,7 @@ export interface Comparison {
   readonly reference: Seen;
   /** The model, where it is at hand. */
   readonly denoiser?: Denoiser | undefined;
+  readonly likelihood?: BoundOptions | undefined;
   /** The features' name. */
   readonly features: string;
   readonly distances: Distances;
@@ -35,7 +37,7 @@ export interface Comparison {
 
 /** Measures and reports. */
 export async function compare(
-  { samples, reference, denoiser, features, distances }: Comparison,
+  { samples, reference, denoiser, likelihood, features, distances }: Comparison,
   metrics: readonly Metric[],
   options: MeasureOptions = {},
 ): Promise<Report> {
@@ -45,6 +47,7 @@ export async function compare(
     distances,
     data: reference.data,
     denoiser,
+    likelihood,
   };
   const measured = await measure(evidence, metrics, options);
   const about = {

@@ -6,6 +6,7 @@
  */
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import type { Dataset } from "../training/data/dataset.ts";
+import type { BoundOptions } from "./bits_per_dimension.ts";
 import type { Distances } from "./algebra/distances.ts";
 import { type Gaussian, gaussianOf } from "./algebra/gaussian.ts";
 import { type Features, rowsOf } from "./algebra/matrix.ts";
@@ -35,6 +36,8 @@ export interface Evidence {
   readonly data?: Dataset | undefined;
   /** The model, where samples are drawn here. */
   readonly denoiser?: Denoiser | undefined;
+  /** How a likelihood is measured, where there is a model. */
+  readonly likelihood?: BoundOptions | undefined;
 }
 
 /** One number of a report. */
@@ -52,6 +55,10 @@ export interface Figure {
   readonly better: "lower" | "higher" | "near 1";
   /** Digits behind the point. */
   readonly digits: number;
+  /** Images that it is of, where these are not the samples. */
+  readonly count?: number | undefined;
+  /** What it is made of, for JSON alone. */
+  readonly series?: Readonly<Record<string, readonly number[]>> | undefined;
 }
 
 /** A part of the evidence that a metric may need. */
@@ -86,6 +93,10 @@ const needs = {
     met: ({ denoiser }: Evidence) => denoiser !== undefined,
     reason: "the samples are files, not a model",
   },
+  likelihood: {
+    met: ({ likelihood }: Evidence) => likelihood !== undefined,
+    reason: "the samples are files, not a model",
+  },
   data: {
     met: ({ data }: Evidence) => data !== undefined,
     reason: "the reference is saved statistics, without images",
@@ -105,6 +116,11 @@ export interface Metric {
   /** True where it is left out unless it is named: it takes long. */
   readonly onRequest?: boolean;
   measure(evidence: Evidence): Figure[] | Promise<Figure[]>;
+}
+
+/** Whether a metric looks at no samples, only at the model and the reference. */
+export function drawsNothing({ needs }: Metric): boolean {
+  return needs.includes("likelihood");
 }
 
 /** Why a metric cannot be measured on this evidence; undefined where it can. */

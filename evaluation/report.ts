@@ -83,11 +83,15 @@ export function valueText({ value, error, interval, digits }: Figure): string {
 
 /** The report as a table; every figure with the number of images. */
 export function reportText(report: Report): string {
-  const { samples, figures, skipped } = report;
+  return [headline(report).join("\n"), figuresText(report, report.samples.count)].join("\n\n");
+}
+
+/** Figures as a table, and what could not be measured. */
+export function figuresText({ figures, skipped }: Measured, images: number): string {
   const rows = figures.map((figure) => [
     figure.label,
     valueText(figure),
-    `n = ${number(samples.count)}`,
+    `n = ${number(figure.count ?? images)}`,
     figure.better === "near 1" ? "best near 1" : `${figure.better} is better`,
   ]);
   const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]!.length)));
@@ -97,17 +101,23 @@ export function reportText(report: Report): string {
     }  ${better}`
   );
   const left = skipped.map(({ metric, reason }) => `${metric}: not measured, ${reason}`);
-  return [headline(report), lines, left].filter((part) => part.length > 0)
+  return [lines, left].filter((part) => part.length > 0)
     .map((part) => part.join("\n")).join("\n\n");
 }
 
 /** The report for programs. */
-export function reportJson(report: Report): Record<string, unknown> {
-  const { figures, ...rest } = report;
+export function reportJson({ figures, skipped, ...rest }: Report): Record<string, unknown> {
+  return { ...rest, ...figuresJson({ figures, skipped }) };
+}
+
+/** Figures for programs, by name. */
+export function figuresJson({ figures, skipped }: Measured): Record<string, unknown> {
   return {
-    ...rest,
+    skipped,
     figures: Object.fromEntries(
-      figures.map(({ name, value, error, interval }) => [name, { value, error, interval }]),
+      figures.map(({ name, value, error, interval, series }) =>
+        [name, { value, error, interval, ...series }] as const
+      ),
     ),
   };
 }

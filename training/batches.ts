@@ -7,10 +7,14 @@
 import * as tf from "tfjs";
 import { philoxAt } from "../noise/mod.ts";
 import type { Dataset } from "./data/dataset.ts";
-import { lossWeight, type NoisyBatch, type PredictionType } from "./objective.ts";
+import type { NoisyBatch, PredictionType } from "./objective.ts";
+import { chainOf, stepTensors } from "./objectives/chain.ts";
+import { lossWeight, type Weighting } from "./objectives/weighting.ts";
+import type { SamplerMemory, TimestepSampler } from "./timesteps/mod.ts";
+import { uniformTimesteps } from "./timesteps/mod.ts";
 
 // Streams of random numbers of one seed, by purpose.
-const [ORDER, LEVELS, NOISE, DROPS] = [1, 2, 3, 4] as const;
+const [ORDER, LEVELS, NOISE, DROPS, OFFSETS] = [1, 2, 3, 4, 5] as const;
 
 /** What {@linkcode makeBatches} needs to know. */
 export interface BatchOptions {
@@ -19,8 +23,16 @@ export interface BatchOptions {
   /** ᾱ_t of every training timestep. */
   readonly alphasCumprod: Float64Array;
   readonly prediction: PredictionType;
-  /** The gamma of min-SNR weights; 0 for none. */
-  readonly snrGamma: number;
+  readonly weighting: Weighting;
+  /** How often each timestep is visited; all alike where absent. */
+  readonly timesteps?: TimestepSampler | undefined;
+  /** Whether the loss needs the steps of the chain. */
+  readonly chain?: boolean;
+  /**
+   * The deviation of noise that all pixels of a channel share, so that the network learns to move
+   * an image's brightness (Guttenberg 2023); 0 where absent.
+   */
+  readonly offsetNoise?: number;
   /** Whether the network is given labels. */
   readonly labelled: boolean;
   /** The class that stands for no class, and how often a label is replaced by it. */
@@ -41,33 +53,28 @@ export function imageOrder(length: number, seed: number, batchSize: number) {
     });
 }
 
-/**
- * Timesteps for a batch, each uniform over all of them and together spread evenly (stratified), so
- * that the loss varies less from step to step.
- */
-export function spreadTimesteps(shares: Float32Array, count: number): Int32Array {
-  return Int32Array.from(
-    shares,
-    (share, index) => Math.min(count - 1, Math.floor((index + share) / shares.length * count)),
-  );
+/** Makes the batches of a run. */
+export interface BatchMaker {
+  /** The batch of a step; the caller disposes its tensors. */
+  (step: number): Promise<NoisyBatch>;
+  /**
+   * What the choice of timesteps learns from the losses. Where it is there, a batch depends on the
+   * losses of all steps before it, and is to be made only after them.
+   */
+  readonly memory?: SamplerMemory | undefined;
 }
 
-/** A function that makes the batch of a step; the caller disposes its tensors. */
-export function makeBatches(data: Dataset, options: BatchOptions) {
-  const { seed, batchSize, alphasCumprod, prediction, snrGamma, labelled, labelDrop } = options;
+/** A function that makes the batch of a step. */
+export function makeBatches(data: Dataset, options: BatchOptions): BatchMaker {
+  const { seed, batchSize, alphasCumprod, prediction, weighting, labelled, labelDrop } = options;
+  const sampler = options.timesteps ?? uniformTimesteps(alphasCumprod.length);
+  const chain = options.chain ? chainOf(alphasCumprod) : undefined;
   const order = imageOrder(data.length, seed, batchSize);
-  const shape: [number, number, number, number] = [
-    batchSize,
-    data.height,
-    data.width,
-    data.channels,
-  ];
-  return async (step: number): Promise<NoisyBatch> => {
+  const { height, width, channels } = data;
+  const shape: [number, number, number, number] = [batchSize, height, width, channels];
+  const make = async (step: number): Promise<NoisyBatch> => {
     const { images, labels } = await data.batch(order(step));
-    const times = spreadTimesteps(
-      philoxAt(seed, LEVELS, step).uniform(batchSize),
-      alphasCumprod.length,
-    );
+    const { times, importance } = sampler.draw(philoxAt(seed, LEVELS, step).uniform(batchSize));
     const cumulative = Array.from(times, (t) => alphasCumprod[t] ?? 1);
     const perImage = (f: (share: number) => number) =>
       tf.tensor4d(cumulative.map(f), [batchSize, 1, 1, 1]);
@@ -77,16 +84,38 @@ export function makeBatches(data: Dataset, options: BatchOptions) {
       });
     }
     const noise = philoxAt(seed, NOISE, step).normal(images.length);
+    if (options.offsetNoise) {
+      const offsets = philoxAt(seed, OFFSETS, step).normal(batchSize * channels);
+      addOffsets(noise, offsets, channels, options.offsetNoise);
+    }
     return {
       x0: tf.tensor4d(images, shape),
       eps: tf.tensor4d(noise, shape),
       t: tf.tensor1d(Float32Array.from(times)),
-      alpha: perImage(Math.sqrt),
-      sigma: perImage((share) => Math.sqrt(1 - share)),
       weight: tf.tensor1d(
-        cumulative.map((share) => lossWeight(prediction, share / (1 - share), snrGamma)),
+        cumulative.map((share) => lossWeight(prediction, share / (1 - share), weighting)),
       ),
+      importance: importance && tf.tensor1d(Float32Array.from(importance)),
       labels: labelled ? tf.tensor1d(labels, "int32") : undefined,
+      ...(chain === undefined
+        ? { alpha: perImage(Math.sqrt), sigma: perImage((share) => Math.sqrt(1 - share)) }
+        : stepTensors(chain, times)),
     };
   };
+  return Object.assign(make, { memory: sampler.memory });
+}
+
+/** Adds to each channel of each image an offset of its own. */
+function addOffsets(
+  noise: Float32Array,
+  offsets: Float32Array,
+  channels: number,
+  deviation: number,
+): void {
+  const area = noise.length / offsets.length; // pixels of an image
+  for (let index = 0; index < noise.length; index++) {
+    const image = Math.floor(index / (area * channels));
+    const offset = offsets[image * channels + index % channels] ?? 0;
+    noise[index] = (noise[index] ?? 0) + deviation * offset;
+  }
 }

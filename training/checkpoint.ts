@@ -4,7 +4,7 @@
  * @module
  */
 import * as tf from "tfjs";
-import { encodeSafetensors, readSafetensors } from "../models/safetensors.ts";
+import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import type { OptimizerState } from "./adamw.ts";
 
@@ -21,18 +21,21 @@ export interface Checkpoint {
   /** The settings that the run was started with. */
   readonly settings: unknown;
   readonly parts: Parts;
+  /** What the choice of timesteps remembers, where it does. */
+  readonly memory?: Float32Array | undefined;
 }
+
+/** The name of {@linkcode Checkpoint.memory} in the file. */
+const MEMORY = "timesteps";
 
 /** Writes the state; an interrupted write leaves the previous checkpoint whole. */
 export async function saveCheckpoint(
   path: string,
-  step: number,
-  settings: unknown,
-  parts: Parts,
+  { step, settings, parts, memory }: Checkpoint,
 ): Promise<void> {
-  const tensors = new Map(
-    PARTS.map((part) => [part, { shape: [parts[part].length], values: parts[part] }]),
-  );
+  const vector = (values: Float32Array) => ({ shape: [values.length], values });
+  const tensors = new Map<string, NewTensor>(PARTS.map((part) => [part, vector(parts[part])]));
+  if (memory !== undefined) tensors.set(MEMORY, vector(memory));
   const metadata = { step: String(step), settings: JSON.stringify(settings) };
   await writeAtomic(path, encodeSafetensors(tensors, "F32", metadata));
 }
@@ -70,6 +73,7 @@ export function loadCheckpoint(path: string, size?: number): Checkpoint {
   return {
     step,
     settings,
+    memory: tensors.get(MEMORY)?.read(),
     parts: {
       weights: read("weights"),
       mean: read("mean"),

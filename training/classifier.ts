@@ -28,9 +28,7 @@ export function classifierTask(
     loss(scope, batch) {
       const logits = encoderUNet(scope, config, addNoise(batch), batch.t);
       const chosen = tf.oneHot(labelsOf(batch), config.out_channels).toFloat();
-      return tf.neg(
-        tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits), chosen), 1)),
-      ) as tf.Scalar;
+      return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), chosen), 1)) as tf.Tensor1D;
     },
   };
 }

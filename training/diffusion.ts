@@ -7,16 +7,28 @@ import * as tf from "tfjs";
 import { unet2d, type UNet2DConfig } from "../models/unet_2d.ts";
 import { type BatchOptions, makeBatches } from "./batches.ts";
 import type { Dataset } from "./data/dataset.ts";
-import { type NoisyBatch, simpleLoss } from "./objective.ts";
+import type { NoisyBatch } from "./objective.ts";
+import { lossesOf, type LossOptions, needsChain } from "./objectives/losses.ts";
 import type { Task } from "./train.ts";
 
-/** L_simple of a UNet on a data set. */
+/** What a UNet learns and on which batches; what is predicted is the same for both. */
+export type DiffusionOptions =
+  & Omit<BatchOptions, "chain">
+  & Pick<LossOptions, "objective" | "variance" | "vlbWeight">;
+
+/** The objective of a UNet on a data set. */
 export function diffusionTask(
   config: UNet2DConfig,
   data: Dataset,
-  options: BatchOptions,
+  options: DiffusionOptions,
 ): Task<NoisyBatch> {
   const conditional = config.num_class_embeds !== null;
+  const batch = makeBatches(data, { ...options, chain: needsChain(options) });
+  const objective: LossOptions = {
+    ...options,
+    mean: options.prediction,
+    timesteps: options.alphasCumprod.length,
+  };
   return {
     probe: (scope) =>
       unet2d(
@@ -26,8 +38,9 @@ export function diffusionTask(
         tf.zeros([1]),
         conditional ? tf.zeros([1], "int32") : undefined,
       ),
-    batch: makeBatches(data, options),
+    batch,
+    memory: batch.memory,
     loss: (scope, batch) =>
-      simpleLoss((x, t, labels) => unet2d(scope, config, x, t, labels), options.prediction, batch),
+      lossesOf((x, t, labels) => unet2d(scope, config, x, t, labels), batch, objective).loss,
   };
 }

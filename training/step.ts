@@ -21,47 +21,59 @@ import { flatten, scopeOver, unflatten } from "./parameters.ts";
 /** What a step reports. */
 export type StepResult = {
   readonly state: OptimizerState;
-  readonly loss: tf.Scalar;
+  /** Of each image, `[batch]`, divided by the size of the batch. */
+  readonly losses: tf.Tensor1D;
   /** The gradient's norm before clipping. */
   readonly norm: tf.Scalar;
 };
 
 /**
- * Moves the weights one step down the gradient of a loss (Algorithm 1 of DDPM, where the loss is
- * L_simple). Pure: run it in a tidy and keep what it returns.
+ * Moves the weights one step down the gradient of the mean of the images' losses (Algorithm 1 of
+ * DDPM, where the loss is L_simple). Pure: run it in a tidy and keep what it returns.
  *
  * @param factors The rates' own; scalars in a graph that serves all steps
  */
 export function trainingStep(
-  loss: (scope: Scope) => tf.Scalar,
+  loss: (scope: Scope) => tf.Tensor1D,
   specs: readonly ParameterSpec[],
   state: OptimizerState,
   rates: StepRates,
   factors?: Factors,
 ): StepResult {
   const parameters = unflatten(state.weights, specs);
-  const { value, grads } = tf.valueAndGrads((...tensors: tf.Tensor[]) =>
-    loss(scopeOver(specs, tensors))
-  )(parameters);
+  // Gradients of a vector are those of its sum.
+  const { value, grads } = tf.valueAndGrads((...tensors: tf.Tensor[]) => {
+    const losses = loss(scopeOver(specs, tensors));
+    return tf.div(losses, losses.size);
+  })(parameters);
   const { state: next, norm } = adamw(state, flatten(grads), rates, factors);
-  return { state: next, loss: value as tf.Scalar, norm };
+  return { state: next, losses: value as tf.Tensor1D, norm };
 }
 
 /** Tensors by name; absent ones are the same at every step. */
 export type Batch = Readonly<Record<string, tf.Tensor | undefined>>;
 
+/** What a step reports, as numbers. */
+export interface StepNumbers {
+  /** The mean loss. */
+  readonly loss: number;
+  /** The loss of each image. */
+  readonly losses: readonly number[];
+  readonly norm: number;
+}
+
 /** Makes steps, and holds the state between them. */
 export interface Stepper<B extends Batch> {
   /** Makes a step on a batch, which stays the caller's. */
-  step(batch: B, rates: StepRates): Promise<{ loss: number; norm: number }>;
+  step(batch: B, rates: StepRates): Promise<StepNumbers>;
   /** A copy of the state. */
   parts(): Promise<Parts>;
   /** Frees the state. */
   dispose(): Promise<void>;
 }
 
-/** The loss of a batch under parameters. */
-export type Loss<B extends Batch> = (scope: Scope, batch: B) => tf.Scalar;
+/** The loss of each image of a batch under parameters, `[batch]`. */
+export type Loss<B extends Batch> = (scope: Scope, batch: B) => tf.Tensor1D;
 
 /** Steps on an engine: as one graph where it takes one, else on the current tfjs backend. */
 export function stepperOf<B extends Batch>(
@@ -108,14 +120,14 @@ function tracedStepper<B extends Batch>(
     if (first === undefined) throw new Error("Cannot trace a step before the first batch");
     const [factors, tensors] = [inputs.slice(0, FACTORS.length), inputs.slice(FACTORS.length)];
     const batch = { ...first.batch, ...named(namesOf(first.batch), tensors) };
-    const { state: next, loss: value, norm } = trainingStep(
+    const { state: next, losses, norm } = trainingStep(
       (scope) => loss(scope, batch),
       specs,
       named(PARTS, state.map((part) => part.as1D())),
       first.rates,
       named(FACTORS, factors.map((factor) => factor.asScalar())),
     );
-    return { state: PARTS.map((part) => next[part]), outputs: [value, norm] };
+    return { state: PARTS.map((part) => next[part]), outputs: [losses, norm] };
   }, PARTS.map((part) => ({ shape: [start[part].length], values: start[part] })));
   return {
     async step(batch, rates) {
@@ -125,8 +137,8 @@ function tracedStepper<B extends Batch>(
       const tensors = namesOf(batch).flatMap((name) => batch[name] ?? []);
       const pending = iterated.next(...scalars, ...tensors);
       tf.dispose(scalars);
-      const [value, norm] = await pending;
-      return await numbersOf({ loss: value, norm });
+      const [losses, norm] = await pending;
+      return await numbersOf({ losses, norm });
     },
     parts: async () => named(PARTS, await iterated.read()),
     dispose: () => iterated.dispose(),
@@ -143,13 +155,17 @@ function named<N extends string, T>(names: readonly N[], values: readonly T[]): 
   return Object.fromEntries(names.map((name, index) => [name, values[index]])) as Record<N, T>;
 }
 
-/** Reads the two numbers of a step and frees them. */
+/** Reads the numbers of a step and frees them. */
 async function numbersOf(
-  { loss, norm }: { loss: tf.Tensor | undefined; norm: tf.Tensor | undefined },
-): Promise<{ loss: number; norm: number }> {
-  const read = async (tensor: tf.Tensor | undefined) => (await tensor?.data())?.[0] ?? NaN;
-  const numbers = { loss: await read(loss), norm: await read(norm) };
-  loss?.dispose();
-  norm?.dispose();
-  return numbers;
+  made: { readonly losses: tf.Tensor | undefined; readonly norm: tf.Tensor | undefined },
+): Promise<StepNumbers> {
+  const read = async (tensor: tf.Tensor | undefined) => Array.from(await tensor?.data() ?? [NaN]);
+  const [shares, [norm = NaN]] = [await read(made.losses), await read(made.norm)];
+  made.losses?.dispose();
+  made.norm?.dispose();
+  return {
+    loss: shares.reduce((sum, share) => sum + share, 0),
+    losses: shares.map((share) => share * shares.length),
+    norm,
+  };
 }

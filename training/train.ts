@@ -13,6 +13,7 @@ import { averageDecay, learningRate, type RateDecay } from "./adamw.ts";
 import { freshParts, loadCheckpoint, type Parts, saveCheckpoint } from "./checkpoint.ts";
 import { recordParameters, startValues, totalSize } from "./parameters.ts";
 import { type Batch, stepperOf } from "./step.ts";
+import type { SamplerMemory } from "./timesteps/mod.ts";
 
 /** How weights move; the same for every network. */
 export interface OptimizerSettings {
@@ -33,9 +34,21 @@ export interface OptimizerSettings {
 export interface Task<B extends Batch> {
   /** Builds the network once on zeros, so that its parameters are known. */
   probe(scope: Scope): unknown;
-  /** The batch of a step; the same step always has the same batch. */
+  /**
+   * The batch of a step; the same step always has the same batch. Where there is a memory, it is
+   * that of the steps before.
+   */
   batch(step: number): Promise<B>;
-  loss(scope: Scope, batch: B): tf.Scalar;
+  /** What the batches learn from the losses. */
+  readonly memory?: SamplerMemory | undefined;
+  /** The loss of each image, `[batch]`. */
+  loss(scope: Scope, batch: B): tf.Tensor1D;
+}
+
+/** What every batch of a {@linkcode Task} with a memory has. */
+interface Remembered {
+  readonly t?: tf.Tensor | undefined;
+  readonly importance?: tf.Tensor | undefined;
 }
 
 /** One line of the log. */
@@ -86,6 +99,8 @@ export interface RunOptions {
   readonly optimizer: OptimizerSettings;
   readonly logEvery: number;
   readonly saveEvery: number;
+  /** The weights that the run starts from; drawn from the seed where absent. */
+  readonly start?: ((specs: readonly ParameterSpec[]) => Promise<Float32Array>) | undefined;
   /**
    * What computes; the current tfjs backend where absent. No setting: a run may be resumed on
    * another one.
@@ -102,6 +117,14 @@ function streamOf(name: string): number {
     hash = Math.imul(hash ^ name.charCodeAt(index), 0x01000193);
   }
   return hash >>> 0;
+}
+
+/** Start values of parameters, each from its own stream of the seed. */
+export function drawnValues(specs: readonly ParameterSpec[], seed: number): Float32Array {
+  return startValues(specs, {
+    uniform: (name, count) => philoxAt(seed, streamOf(name)).uniform(count),
+    normal: (name, count) => philoxAt(seed, streamOf(name)).normal(count),
+  });
 }
 
 /** Where a run keeps its state. */
@@ -132,12 +155,15 @@ export async function train<B extends Batch>(
     assertSame(settings, saved.settings, path);
     start = saved.parts;
     step = saved.step;
+    if (task.memory !== undefined) {
+      if (saved.memory === undefined) {
+        throw new Error(`Cannot resume from "${path}": it has no losses by timestep`);
+      }
+      task.memory.restore(saved.memory);
+    }
     before = await log.rewind(step);
   } else {
-    start = freshParts(startValues(specs, {
-      uniform: (name, count) => philoxAt(options.seed, streamOf(name)).uniform(count),
-      normal: (name, count) => philoxAt(options.seed, streamOf(name)).normal(count),
-    }));
+    start = freshParts(await options.start?.(specs) ?? drawnValues(specs, options.seed));
     await log.rewind(0);
   }
   const stepper = stepperOf(
@@ -150,7 +176,7 @@ export async function train<B extends Batch>(
   let [losses, norms, count] = [0, 0, 0];
   const save = async (logged: boolean) => {
     const parts = await stepper.parts();
-    await saveCheckpoint(path, step, settings, parts);
+    await saveCheckpoint(path, { step, settings, parts, memory: task.memory?.save() });
     const vector = tf.tensor1d(parts.average);
     try {
       return await hooks.onCheckpoint?.(step, { specs, vector }, logged) ?? {};
@@ -167,7 +193,9 @@ export async function train<B extends Batch>(
         decay: averageDecay(optimizer.ema, step),
         step,
       };
-      const { loss, norm } = await stepper.step(batch, rates);
+      const made = await stepper.step(batch, rates);
+      const { loss, norm } = made;
+      if (task.memory !== undefined) await observe(task.memory, batch, made.losses);
       tf.dispose(Object.values(batch));
       if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
         throw new Error(
@@ -203,6 +231,17 @@ export async function train<B extends Batch>(
   } finally {
     await stepper.dispose();
   }
+}
+
+/** Tells a memory the losses of a batch, without the importance that they were weighed with. */
+async function observe(
+  memory: SamplerMemory,
+  { t, importance }: Remembered,
+  losses: readonly number[],
+): Promise<void> {
+  const times = await t?.data() ?? [];
+  const weights = await importance?.data() ?? [];
+  memory.observe(times, losses.map((loss, index) => loss / (weights[index] ?? 1)));
 }
 
 const round = (value: number) => Number(value.toPrecision(6));

@@ -5,8 +5,10 @@
  */
 import type { Metric } from "../metric.ts";
 import accuracy from "./accuracy.ts";
+import bpd from "./bpd.ts";
 import fid from "./fid.ts";
 import fidInfinity from "./fid_infinity.ts";
+import flowBpd from "./flow_bpd.ts";
 import inceptionScore from "./inception_score.ts";
 import kid from "./kid.ts";
 import neighbors from "./neighbors.ts";
@@ -23,4 +25,6 @@ export const metrics: readonly Metric[] = [
   prdc,
   accuracy,
   neighbors,
+  bpd,
+  flowBpd,
 ];

@@ -1,13 +1,8 @@
-import { assert, assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertNotEquals } from "@std/assert";
 import * as tf from "tfjs";
-import { philoxAt } from "../../noise/mod.ts";
 import { alphasCumprodOf } from "../../schedules/mod.ts";
-import {
-  type BatchOptions,
-  imageOrder,
-  makeBatches,
-  spreadTimesteps,
-} from "../../training/batches.ts";
+import { type BatchOptions, imageOrder, makeBatches } from "../../training/batches.ts";
+import { chainOf } from "../../training/objectives/chain.ts";
 import { onCpu, plainData } from "./_tiny.ts";
 
 const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
@@ -17,7 +12,7 @@ const OPTIONS: BatchOptions = {
   batchSize: 16,
   alphasCumprod: alphasCumprodOf({ beta_schedule: "linear", num_train_timesteps: 1000 }),
   prediction: "epsilon",
-  snrGamma: 5,
+  weighting: { kind: "min-snr", gamma: 5 },
   labelled: true,
 };
 
@@ -40,29 +35,6 @@ Deno.test("imageOrder() knows a step without those before it", () => {
   assertEquals(order(1), steps[1]); // and backwards
   // Batches larger than the data go on into the next epochs.
   assertEquals(sorted(imageOrder(2, 3, 6)(0)), [0, 0, 0, 1, 1, 1]);
-});
-
-Deno.test("spreadTimesteps() takes one timestep out of each share, in range", () => {
-  const [size, count] = [8, 1000];
-  for (const share of [0, 0.5, 1 - 2 ** -24]) {
-    const times = spreadTimesteps(new Float32Array(size).fill(share), count);
-    times.forEach((t, index) => {
-      assert(t >= index * 125 && t < (index + 1) * 125, `${t} at ${index} for ${share}`);
-    });
-  }
-  assertEquals([...spreadTimesteps(new Float32Array(4), 4)], [0, 1, 2, 3]);
-  assertEquals([...spreadTimesteps(new Float32Array([0.99, 0.99]), 3)], [1, 2]);
-});
-
-Deno.test("spreadTimesteps() is uniform over all timesteps", () => {
-  const count = 20;
-  const hits = new Float64Array(count);
-  const [batches, size] = [400, 7]; // shares that do not fall together with timesteps
-  for (let step = 0; step < batches; step++) {
-    for (const t of spreadTimesteps(philoxAt(1, 2, step).uniform(size), count)) hits[t]!++;
-  }
-  const mean = batches * size / count; // 140
-  hits.forEach((hit, t) => assertAlmostEquals(hit / mean, 1, 0.25, `timestep ${t}`));
 });
 
 Deno.test("makeBatches() gives a step the same batch always, and each step another", () =>
@@ -132,4 +104,44 @@ Deno.test("makeBatches() draws noise that is N(0, 1)", () =>
     assertAlmostEquals(mean.dataSync()[0]!, 0, 0.03); // 20,000 numbers
     assertAlmostEquals(variance.dataSync()[0]!, 1, 0.04);
     tf.dispose([eps, rest, mean, variance]);
+  }));
+
+Deno.test("makeBatches() adds one offset to all pixels of an image's channel, of the deviation asked for", () =>
+  onCpu(async () => {
+    const data = plainData(50, 5, 3);
+    const options = { ...OPTIONS, batchSize: 400 };
+    const [plain, offset] = await Promise.all([
+      makeBatches(data, options)(0),
+      makeBatches(data, { ...options, offsetNoise: 0.5 })(0),
+    ]);
+    const shift = tf.tidy(() => tf.sub(offset.eps, plain.eps).dataSync());
+    const offsets = Array.from({ length: 400 }, (_, image) => shift[9 * image]!);
+    shift.forEach((value, i) => assertAlmostEquals(value, offsets[Math.floor(i / 9)]!, 1e-6));
+    const square = offsets.reduce((sum, value) => sum + value ** 2, 0) / 400;
+    assertAlmostEquals(Math.sqrt(square), 0.5, 0.06);
+    for (const part of ["x0", "t", "weight", "labels"] as const) {
+      assertEquals(offset[part]!.dataSync(), plain[part]!.dataSync(), part);
+    }
+    tf.dispose([plain, offset]);
+  }));
+
+Deno.test("makeBatches() gives a loss of the bound the steps of its timesteps", () =>
+  onCpu(async () => {
+    const batch = await makeBatches(plainData(50, 5), { ...OPTIONS, chain: true })(2);
+    const chain = chainOf(OPTIONS.alphasCumprod);
+    const [times, low] = [batch.t.dataSync(), batch.low!.dataSync()];
+    times.forEach((t, i) => assertAlmostEquals(low[i]!, chain[t]!.low, 1e-5));
+    assertEquals(batch.low!.shape, [16, 1, 1, 1]);
+    tf.dispose(batch);
+  }));
+
+Deno.test("makeBatches() draws timesteps as its sampler says, with their importance", () =>
+  onCpu(async () => {
+    const times = Int32Array.from({ length: 16 }, (_, i) => 3 * i);
+    const importance = Float64Array.from(times, (t) => 1 + t);
+    const timesteps = { draw: () => ({ times, importance }) };
+    const batch = await makeBatches(plainData(50, 5), { ...OPTIONS, timesteps })(0);
+    assertEquals([...batch.t.dataSync()], [...times]);
+    assertEquals([...batch.importance!.dataSync()], [...importance]);
+    tf.dispose(batch);
   }));

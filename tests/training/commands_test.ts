@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { openClassifier, openModel } from "../../pipeline/model.ts";
 import { check, denoise, filesOf, succeed } from "../commands/_main.ts";
@@ -183,3 +183,106 @@ check("train and train-classifier refuse what cannot be trained", async (folder)
   );
   assertEquals(await filesOf(folder), ["data"]);
 });
+
+check(
+  "train teaches a model the variance of its steps, which sample draws with",
+  async (folder) => {
+    const [data, first, second] = ["data", "first", "second"].map((name) => join(folder, name));
+    await writeDigits(data!);
+    await succeed("train", "--data", data!, ...TINY, ...UNET, "-o", first!);
+    const hybrid = [
+      ...["train", "--data", data!, ...TINY, "--sheet", "1", "--init", first!],
+      ...["--objective", "hybrid", "--learn-variance", "-o", second!],
+    ];
+    const { stderr } = await succeed(...hybrid);
+    assertStringIncludes(stderr, "Starting from first: ");
+    assertStringIncludes(
+      stderr,
+      "widened, with zeros in the second half: conv_out.weight, conv_out.bias; new: nothing",
+    );
+    const model = openModel(second!);
+    assertEquals(model.scheduler["_class_name"], "DDPMScheduler");
+    assertEquals(model.scheduler["variance_type"], "learned_range");
+    const old = openModel(first!);
+    assertEquals(old.scheduler["variance_type"], undefined);
+    assertEquals(model.unet.config, { ...old.unet.config, out_channels: 2 });
+    const draw = ["--engine", "cpu", "--steps", "3", "--guidance", "none"];
+    const sampled = async (sampler: string) =>
+      (await succeed("sample", second!, ...draw, "--sampler", sampler, "-o", "-")).stdout;
+    const [learned, small] = [await sampled("ddpm"), await sampled("ddpm,variance=small")];
+    assert(learned.some((byte, i) => byte !== small[i]), "the learned variance is not used");
+
+    const bound = [
+      "evaluate",
+      second!,
+      "--reference",
+      data!,
+      "--engine",
+      "cpu",
+      "--metrics",
+      "bpd",
+    ];
+    const { stdout } = await succeed(...bound, "-n", "2", "--steps", "3", "--json");
+    const { count, figures } = JSON.parse(new TextDecoder().decode(stdout));
+    assertEquals([count, figures.bpd.timesteps], [2, [0, 500, 999]]);
+    const sum = figures.bpd.terms.reduce((sum: number, term: number) => sum + term, 0);
+    assertAlmostEquals(figures.bpd.value, sum + figures.bpd_prior.value, 1e-3);
+    await refuse("--class with bpd: nothing is drawn", ...bound, "--class", "1");
+    await refuse("the bound of ddim: it is that of ddpm's chain", ...bound, "--sampler", "ddim");
+    await refuse("Cannot measure 41 images: the reference has 40", ...bound, "-n", "41");
+    const files = ["evaluate", data!, ...bound.slice(2)];
+    await refuse("it is images, not a model", ...files);
+
+    await refuse("without --learn-variance: its network tells the variance", ...[
+      ...["train", "--data", data!, ...TINY, "--init", second!, "-o", join(folder, "third")],
+    ]);
+    await succeed(...hybrid, "--resume");
+  },
+);
+
+check("train refuses objectives that do not go together", async (folder) => {
+  const data = join(folder, "data");
+  await writeDigits(data);
+  const start = ["train", "--data", data, ...TINY, ...UNET, "-o", join(folder, "run")];
+  const cases: [string, ...string[]][] = [
+    ["--objective hybrid without --learn-variance", "--objective", "hybrid"],
+    ["--learn-variance with --objective simple", "--learn-variance"],
+    ["--weighting p2 with --objective vlb", "--objective", "vlb", "--weighting", "p2"],
+    ["--offset-noise with --objective vlb", "--objective", "vlb", "--offset-noise", "0.1"],
+    [
+      "--t-sampler lognormal with --objective vlb",
+      "--objective",
+      "vlb",
+      "--t-sampler",
+      "lognormal",
+    ],
+    ["--fixed-variance here", "--fixed-variance", "large"],
+    ["--vlb-weight here", "--vlb-weight", "0.1"],
+    ["--snr-gamma here", "--weighting", "none", "--snr-gamma", "3"],
+    ["--p2-k here", "--p2-k", "2"],
+    ["--sigma-data here", "--sigma-data", "2"],
+    ["--p-std here", "--p-std", "2"],
+  ];
+  for (const [message, ...flags] of cases) await refuse(message, ...start, ...flags);
+  assertEquals(await filesOf(folder), ["data"]);
+});
+
+for (
+  const flags of [
+    ["--objective", "vlb", "--fixed-variance", "large"],
+    ["--objective", "rescaled-vlb", "--learn-variance", "--t-sampler", "loss-second-moment"],
+    ["--weighting", "p2", "--p2-gamma", "0.5", "--prediction", "epsilon", "--offset-noise", "0.1"],
+    ["--t-sampler", "lognormal", "--p-mean", "-1", "--prediction", "sample"],
+  ]
+) {
+  check(`train takes ${flags.join(" ")}, and goes on with it alone`, async (folder) => {
+    const [data, run] = [join(folder, "data"), join(folder, "run")];
+    await writeDigits(data);
+    const start = ["train", "--data", data, ...TINY, ...UNET, "-o", run];
+    await succeed(...start, ...flags);
+    await succeed(...start, ...flags, "--resume");
+    const { code, stderr } = await denoise(...start, "--resume");
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "Cannot resume from");
+  });
+}

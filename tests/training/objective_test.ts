@@ -1,11 +1,10 @@
-import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import * as tf from "tfjs";
 import {
   addNoise,
-  lossWeight,
   type NoisyBatch,
   PREDICTION_TYPES,
-  simpleLoss,
+  predictionType,
   target,
 } from "../../training/objective.ts";
 import { onCpu } from "./_tiny.ts";
@@ -52,34 +51,7 @@ Deno.test("target() is what image and noise can be found from again", () =>
     });
   }));
 
-Deno.test("lossWeight() is one without gamma, and min-SNR with it", () => {
-  for (const type of PREDICTION_TYPES) assertEquals(lossWeight(type, 0.3, 0), 1);
-  // Hang et al. 2023, section 3.4: min(SNR, gamma) over 1, SNR and SNR + 1.
-  assertEquals(lossWeight("sample", 2, 5), 2);
-  assertEquals(lossWeight("sample", 20, 5), 5);
-  assertEquals(lossWeight("epsilon", 2, 5), 1);
-  assertEquals(lossWeight("epsilon", 20, 5), 0.25);
-  assertEquals(lossWeight("v_prediction", 3, 5), 0.75);
-  assertEquals(lossWeight("v_prediction", 19, 5), 0.25);
-  // Pure noise, as in schedules of zero terminal SNR, and clean images.
-  assertEquals(PREDICTION_TYPES.map((type) => lossWeight(type, 0, 5)), [1, 0, 0]);
-  assertEquals(PREDICTION_TYPES.map((type) => lossWeight(type, Infinity, 5)), [0, 5, 0]);
+Deno.test("predictionType() knows what has a loss, and says so of the rest", () => {
+  assertEquals(PREDICTION_TYPES.map(predictionType), [...PREDICTION_TYPES]);
+  assertThrows(() => predictionType("flow_prediction"), TypeError, "predicts flow_prediction");
 });
-
-Deno.test("simpleLoss() is the mean of weighted squared errors, and gives its network x and t", () =>
-  onCpu(() => {
-    tf.tidy(() => {
-      const batch = { ...someBatch(), labels: tf.tensor1d([1, 2, 3], "int32") };
-      const error = tf.tensor4d([1, 3, 0, 2, 100, 100], [3, 1, 2, 1]);
-      const loss = simpleLoss(
-        (x, t, labels) => {
-          assertNear(x, addNoise(batch));
-          assertEquals([t, labels], [batch.t, batch.labels]);
-          return tf.add(batch.eps, error);
-        },
-        "epsilon",
-        batch,
-      );
-      assertAlmostEquals(loss.dataSync()[0]!, (2 * (1 + 9) / 2 + 1 * 4 / 2 + 0) / 3, 1e-5);
-    });
-  }));

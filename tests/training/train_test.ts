@@ -1,31 +1,48 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "@std/path";
 import * as tf from "tfjs";
 import { readSafetensors } from "../../models/safetensors.ts";
 import { parseUNet2DConfig } from "../../models/unet_2d.ts";
 import { alphasCumprodOf } from "../../schedules/mod.ts";
-import { diffusionTask } from "../../training/diffusion.ts";
+import { type DiffusionOptions, diffusionTask } from "../../training/diffusion.ts";
+import { makeBatches } from "../../training/batches.ts";
+import { addNoise, type NoisyBatch } from "../../training/objective.ts";
+import type { Scope } from "../../models/scope.ts";
+import { secondMoment } from "../../training/timesteps/mod.ts";
 import {
+  drawnValues,
   type Hooks,
   type LogLine,
   type OptimizerSettings,
   type RunOptions,
   statePath,
+  type Task,
   train,
 } from "../../training/train.ts";
 import { onCpu, stripes, TINY } from "./_tiny.ts";
 
 const config = parseUNet2DConfig(TINY, "the test");
 
-const task = diffusionTask(config, stripes(20), {
+const OPTIONS: DiffusionOptions = {
   seed: 1,
   batchSize: 4,
   alphasCumprod: alphasCumprodOf({ beta_schedule: "squaredcos_cap_v2" }),
   prediction: "v_prediction",
-  snrGamma: 5,
+  weighting: { kind: "min-snr", gamma: 5 },
+  objective: "simple",
+  variance: "small",
+  vlbWeight: 0.001,
   labelled: true,
   labelDrop: { nullClass: 2, share: 0.1 },
-});
+};
+
+const task = diffusionTask(config, stripes(20), OPTIONS);
 
 const optimizer: OptimizerSettings = {
   steps: 5,
@@ -120,6 +137,74 @@ Deno.test("train() lowers the loss, and a resumed run equals the uninterrupted o
     assertEquals((await logOf(whole)).length, 5);
   }));
 
+Deno.test("train() keeps what importance sampling has learned over a resumption", () =>
+  inFolder(async (folder) => {
+    // Four timesteps have their ten losses after ten batches of four.
+    const STEPS = 14;
+    const makeTask = (): Task<NoisyBatch> => {
+      const batch = makeBatches(stripes(20), {
+        ...OPTIONS,
+        alphasCumprod: new Float64Array([0.95, 0.6, 0.2, 0.01]),
+        timesteps: secondMoment(4),
+      });
+      const scale = (scope: Scope) => scope.parameter("scale", [1], "same", { constant: 0.5 });
+      return {
+        probe: scale,
+        batch,
+        memory: batch.memory,
+        loss(scope, noisy) {
+          const error = tf.sub(tf.mul(addNoise(noisy), scale(scope)), noisy.eps);
+          const losses = tf.mean<tf.Tensor1D>(tf.mul(error, error), [1, 2, 3]);
+          return tf.mul(losses, noisy.importance!);
+        },
+      };
+    };
+    const [whole, parts] = [join(folder, "whole"), join(folder, "parts")];
+    const run = { optimizer: { ...optimizer, steps: STEPS } };
+    const first = makeTask();
+    await train(first, options(whole, run));
+    const [seen] = first.memory!.save();
+    assertEquals(seen, 10, "the sampler never became warm");
+    const { hooks, signal } = stopAfter(12);
+    await train(makeTask(), options(parts, { ...run, signal }), hooks);
+    await train(makeTask(), options(parts, { ...run, resume: true }));
+    assert(same(await Deno.readFile(statePath(parts)), await Deno.readFile(statePath(whole))));
+  }));
+
+Deno.test("train() refuses to resume importance sampling without its losses", () =>
+  inFolder(async (folder) => {
+    const { hooks, signal } = stopAfter(1);
+    await train(task, options(folder, { signal }), hooks);
+    const learning = { ...task, memory: secondMoment(1000).memory };
+    await assertRejects(
+      () => train(learning, options(folder, { resume: true })),
+      Error,
+      "it has no losses by timestep",
+    );
+  }));
+
+Deno.test("train() starts from the values that it is given", () =>
+  inFolder(async (folder) => {
+    let given: Float32Array | undefined;
+    const { hooks, signal } = stopAfter(1);
+    const still = { ...optimizer, learningRate: 0, weightDecay: 0 };
+    await train(
+      task,
+      options(folder, {
+        signal,
+        optimizer: still,
+        start: (specs) =>
+          Promise.resolve(given = drawnValues(specs, 1).map((value) => value + 0.25)),
+      }),
+      hooks,
+    );
+    const { tensors } = readSafetensors(statePath(folder));
+    assert(same(tensors.get("weights")!.read(), given!));
+    tensors.get("average")!.read().forEach((value, i) =>
+      assertAlmostEquals(value, given![i]!, 1e-6 * Math.abs(given![i]!))
+    );
+  }));
+
 Deno.test("train() with the same seed starts alike, with another one differently", () =>
   inFolder(async (folder) => {
     const states: Float32Array[] = [];
@@ -177,14 +262,7 @@ Deno.test("train() refuses to resume with other settings, another network or a d
     assertStringIncludes(error.message, 'optimizer was {"steps":5,"learningRate":0.02');
     assertStringIncludes(error.message, 'now it is {"steps":5,"learningRate":1');
     const wider = { ...config, block_out_channels: [8, 16] };
-    const other = diffusionTask(wider, stripes(20), {
-      seed: 1,
-      batchSize: 4,
-      alphasCumprod: new Float64Array([0.5]),
-      prediction: "epsilon",
-      snrGamma: 0,
-      labelled: true,
-    });
+    const other = diffusionTask(wider, stripes(20), OPTIONS);
     await assertRejects(() => resume({}, other), Error, "parameters, the network has");
 
     const path = statePath(folder);

@@ -11,40 +11,48 @@ import { readFixture } from "../_safetensors.ts";
 // What tests/fixtures/digits/make.py drew with.
 const [SEED, STEPS, LABELS] = [7, 10, [0, 3, 5, 8]] as const;
 
-Deno.test("the bundled digits are those that diffusers draws from the same seed", async () => {
-  const expected = readFixture("digits/expected.safetensors");
-  const model = openModel("digits");
-  const engine = await openEngine("onnx");
-  try {
-    const plan = await makePlan(model, {
-      sampler: "ddim",
-      steps: STEPS,
-      guidance: ["cfg,scale=2"],
-      spacing: "trailing",
-    });
-    const noise = imageNoise("torch", imageSeeds(SEED, LABELS.length), [32, 32, 1]);
-    const images = await run({
-      sampler: plan.sampler,
-      path: plan.levels,
-      predict: guidedPredict(
-        loadDenoiser(model, engine),
-        { network: Int32Array.from(LABELS) },
-        plan.guidances,
-        false,
-      ),
-      noise,
-    });
-    // One channel: the order of NCHW and NHWC is the same.
-    const drawn = Array.from(await images.data());
-    const { data } = expected("images");
-    assertEquals(drawn.length, data.length);
-    const worst = drawn.reduce((most, value, i) => Math.max(most, Math.abs(value - data[i]!)), 0);
-    assert(worst <= 1e-3, `differs by ${worst}`);
-    images.dispose();
-  } finally {
-    await engine.dispose();
-  }
-});
+/** What `tests/fixtures/digits/make.py` drew, and how. */
+const DRAWN = [
+  { name: "images", sampler: "ddim", guidance: "cfg,scale=2" },
+  { name: "images_ddpm", sampler: "ddpm", guidance: "none" }, // with the learned variance
+] as const;
+
+for (const { name, sampler, guidance } of DRAWN) {
+  Deno.test(`the bundled digits are those that diffusers draws from the same seed with ${sampler}`, async () => {
+    const expected = readFixture("digits/expected.safetensors");
+    const model = openModel("digits");
+    const engine = await openEngine("onnx");
+    try {
+      const plan = await makePlan(model, {
+        sampler,
+        steps: STEPS,
+        guidance: [guidance],
+        spacing: "trailing",
+      });
+      const noise = imageNoise("torch", imageSeeds(SEED, LABELS.length), [32, 32, 1]);
+      const images = await run({
+        sampler: plan.sampler,
+        path: plan.levels,
+        predict: guidedPredict(
+          loadDenoiser(model, engine),
+          { network: Int32Array.from(LABELS) },
+          plan.guidances,
+          false,
+        ),
+        noise,
+      });
+      // One channel: the order of NCHW and NHWC is the same.
+      const drawn = Array.from(await images.data());
+      const { data } = expected(name);
+      assertEquals(drawn.length, data.length);
+      const worst = drawn.reduce((most, value, i) => Math.max(most, Math.abs(value - data[i]!)), 0);
+      assert(worst <= 1e-3, `differs by ${worst}`);
+      images.dispose();
+    } finally {
+      await engine.dispose();
+    }
+  });
+}
 
 Deno.test("the bundled classifier reads the bundled digits", async () => {
   const model = openModel("digits");

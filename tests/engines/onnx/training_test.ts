@@ -18,14 +18,23 @@ const batches = {
   batchSize: 4,
   alphasCumprod: alphasCumprodOf({ beta_schedule: "squaredcos_cap_v2" }),
   prediction: "v_prediction",
-  snrGamma: 5,
+  weighting: { kind: "min-snr", gamma: 5 },
   labelled: true,
 } as const;
 
-const unet = diffusionTask(
-  parseUNet2DConfig({ ...TINY, resnet_time_scale_shift: "scale_shift" }, "the test"),
+const hybrid = diffusionTask(
+  parseUNet2DConfig(
+    { ...TINY, out_channels: 2, resnet_time_scale_shift: "scale_shift" },
+    "the test",
+  ),
   stripes(20),
-  { ...batches, labelDrop: { nullClass: 2, share: 0.1 } },
+  {
+    ...batches,
+    labelDrop: { nullClass: 2, share: 0.1 },
+    objective: "hybrid",
+    variance: "learned_range",
+    vlbWeight: 0.001,
+  },
 );
 
 const classifier = classifierTask(
@@ -116,9 +125,9 @@ async function withFolder(check: (engine: Engine, folder: string) => Promise<voi
 Deno.test("onnx engine trains a UNet as cpu does, and each resumes the other's run", () =>
   withFolder(async (engine, folder) => {
     const at = (run: string) => join(folder, run);
-    const expected = await lossesOf(unet, at("cpu"), {});
+    const expected = await lossesOf(hybrid, at("cpu"), {});
     assert((expected.at(-1) ?? NaN) < 0.9 * (expected[0] ?? NaN), expected.join(" "));
-    assertNear(await lossesOf(unet, at("onnx"), { engine }), expected, "onnx");
+    assertNear(await lossesOf(hybrid, at("onnx"), { engine }), expected, "onnx");
     const [state, other] = [partsOf(at("cpu")), partsOf(at("onnx"))];
     assertEquals(Object.keys(other), ["weights", "mean", "square", "average"]);
     for (const part of ["weights", "average"]) {
@@ -131,8 +140,8 @@ Deno.test("onnx engine trains a UNet as cpu does, and each resumes the other's r
     for (
       const [run, before, after] of [["there", undefined, engine], ["back", engine]] as const
     ) {
-      const first = await lossesOf(unet, at(run), { engine: before }, 4);
-      const rest = await lossesOf(unet, at(run), { engine: after, resume: true });
+      const first = await lossesOf(hybrid, at(run), { engine: before }, 4);
+      const rest = await lossesOf(hybrid, at(run), { engine: after, resume: true });
       assertNear([...first, ...rest], expected, run);
     }
   }));
@@ -147,7 +156,7 @@ Deno.test("onnx engine leaves a run whole where its loss is not a number", () =>
   withFolder(async (engine, folder) => {
     const wild = { ...optionsOf(folder, {}).optimizer, learningRate: 1e30, warmup: 0, clip: 1e9 };
     await assertRejects(
-      () => train(unet, optionsOf(folder, { engine, optimizer: wild, saveEvery: 1 })),
+      () => train(hybrid, optionsOf(folder, { engine, optimizer: wild, saveEvery: 1 })),
       Error,
       "lower --lr",
     );
@@ -160,7 +169,7 @@ Deno.test("onnx engine keeps the count of tensors and the memory flat over steps
     const controller = new AbortController();
     const optimizer = { ...optionsOf(folder, {}).optimizer, steps: 40 };
     const memory: number[] = [];
-    await train(unet, optionsOf(folder, { engine, optimizer, signal: controller.signal }), {
+    await train(hybrid, optionsOf(folder, { engine, optimizer, signal: controller.signal }), {
       onStep(step) {
         counts.add(tf.memory().numTensors);
         if (step >= 10) memory.push(Deno.memoryUsage().rss);

@@ -1,0 +1,20 @@
+/** The engine that a command's flags choose. */
+import type { Engine } from "../engines/engine.ts";
+import { openEngine } from "../engines/mod.ts";
+import type { Io } from "./_io.ts";
+
+type Chosen = Parameters<typeof openEngine>;
+
+/** Opens it, and tells those who want to know what it is and what was passed over. */
+export async function engineOf(
+  { engine: name, ...options }: { readonly engine: Chosen[0] } & NonNullable<Chosen[1]>,
+  io: Io,
+): Promise<Engine> {
+  const engine = await openEngine(
+    name,
+    { threads: options.threads, provider: options.provider },
+    (passed, reason) => io.detail(`Passed over ${passed}: ${reason}`),
+  );
+  io.detail(`Computing on ${engine.description}`);
+  return engine;
+}
