@@ -318,7 +318,7 @@ async function callNetwork(
   if (lists.length === 0) return new Map([["", await call()]]); // of a network without classes
   const answers: Images[] = [];
   if (cfgBatch === "sequential") {
-    for (const labels of lists) answers.push(await call(labels));
+    for (const labels of lists.toReversed()) answers.unshift(await call(labels)); // labelled first
   } else {
     const labels = Int32Array.from(lists.flatMap((list) => [...list]));
     answers.push(...tf.split(await call(labels), lists.length) as Images[]);
