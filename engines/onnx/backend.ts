@@ -11,6 +11,7 @@ import { CONVOLUTION } from "./kernels/convolution.ts";
 import { ELEMENTWISE } from "./kernels/elementwise.ts";
 import { IMAGE } from "./kernels/image.ts";
 import { MATRIX } from "./kernels/matrix.ts";
+import { NORMALIZATION } from "./kernels/normalization.ts";
 import { REDUCTION } from "./kernels/reduction.ts";
 import { SHAPE } from "./kernels/shape.ts";
 import { constant, dataType, elementType, type Value } from "./value.ts";
@@ -26,6 +27,7 @@ export const KERNELS: Kernels = {
   ...MATRIX,
   ...CONVOLUTION,
   ...IMAGE,
+  ...NORMALIZATION,
 };
 
 type Numbers = Float32Array | Int32Array | Uint8Array;

@@ -46,6 +46,16 @@ Deno.test("trace keeps feature maps channels first: one transpose for the images
   assertEquals(count(model, "Conv"), 3);
 });
 
+Deno.test("trace makes group normalization one node, but for gradients", () => {
+  const norm: Computation = (scope, x) => [groupNorm(scope, input(x), 4, 1e-5)];
+  const model = modelOf(norm, [[2, 8, 8, 16]]);
+  assertEquals([count(model, "InstanceNormalization"), count(model, "ReduceMean")], [1, 0]);
+  const slope = modelOf((scope, x) => [
+    tf.grad((x) => tf.sum(input(norm(scope, x)[0])))(input(x)),
+  ], [[2, 8, 8, 16]]);
+  assertEquals(count(slope, "InstanceNormalization"), 0);
+});
+
 Deno.test("trace turns no feature map in the gradient of a network", () => {
   const model = modelOf((scope, ...inputs) => [
     tf.grad((x) => tf.sum(input(network(scope, x, input(inputs[1]))[0])))(input(inputs[0])),
