@@ -354,16 +354,11 @@ async function draw(
   if (flags.trajectory !== undefined) {
     await (await openOutput({ to: flags.trajectory, stem: "" })).prepare();
   }
-  const { openEngine } = await import("../engines/mod.ts");
+  const { engineOf } = await import("./_engine.ts");
   const { loadDenoiser } = await import("../pipeline/denoiser.ts");
   const { bitmapsOf, drawBatches } = await import("../pipeline/draw.ts");
   const started = performance.now();
-  const engine = await openEngine(
-    flags.engine,
-    { threads: flags.threads, provider: flags.provider },
-    (name, reason) => io.detail(`Passed over ${name}: ${reason}`),
-  );
-  io.detail(`Computing on ${engine.description}`);
+  const engine = await engineOf(flags, io);
   const steps = plan.levels.length - 1;
   const bar = progressBar(io, steps * Math.ceil((end - first) / flags["batch-size"]), "step");
   const preview = flags.preview === undefined ? undefined : previewer(bar, io);
