@@ -14,7 +14,7 @@ const options = {
 const autoguidance: Guidance<typeof options> = {
   name: "autoguidance",
   summary: "extrapolates from a worse model's prediction to this one's",
-  paper: "https://arxiv.org/abs/2406.02070", // equation 3, with D0 the worse model
+  paper: "https://arxiv.org/abs/2406.02507", // equation 3, with D0 the worse model
   options,
   needs: ["model"],
   async guide(prediction, { x, at, ofModel, options: { scale } }) {
