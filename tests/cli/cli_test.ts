@@ -80,7 +80,7 @@ Deno.test("list names every plugin with its options, from any folder", async () 
     assert(names(samplers).includes("ddim") && names(guidances).includes("cfg"), stdout);
     assert(names(engines).includes("onnx"));
     const cfg = guidances.find(({ name }: { name: string }) => name === "cfg");
-    assertEquals(Object.keys(cfg.options), ["scale", "from", "until"]);
+    assertEquals(Object.keys(cfg.options), ["scale", "form", "from", "until"]);
     assertStringIncludes((await run(["list", "sampler"])).stdout, "eta=NUMBER");
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -359,5 +359,5 @@ checkSample("--help shows the options of the plugins that are named", async () =
   const { stdout } = await succeed("sample", "--sampler", "ddim", "--guidance", "cfg", "--help");
   const text = new TextDecoder().decode(stdout);
   assertStringIncludes(text, "Options of ddim");
-  assertMatch(text, /scale=NUMBER +1 is off/);
+  assertMatch(text, /scale=NUMBER\|LIST +s: 1 is off/);
 });
