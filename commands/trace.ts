@@ -1,7 +1,7 @@
 import { basename } from "@std/path";
 import type * as tf from "tfjs";
 import type { Computation } from "../engines/engine.ts";
-import type { Edge, Model as Graph } from "../engines/onnx/graph.ts";
+import { type Edge, type Model as Graph, sizeOf } from "../engines/onnx/graph.ts";
 import type { Place } from "../engines/onnx/protobuf.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
@@ -60,7 +60,7 @@ export default command({
     const { openModel } = await import("../pipeline/model.ts");
     const model = openModel(spec);
     const network = await networkOf(model, part);
-    const size = sizeOf(network.weights);
+    const size = bytesOfWeights(network.weights);
     const beside = external === "always" || (external === "auto" && size > LIMIT);
     if (size > LIMIT && (output === "-" || !beside)) {
       const mend = output === "-" ? "give -o FILE" : "allow --external-data";
@@ -86,11 +86,8 @@ export default command({
 });
 
 /** Bytes of weights in float32. */
-function sizeOf(weights: Weights): number {
-  return [...weights.values()].reduce(
-    (sum, { shape }) => sum + 4 * shape.reduce((product, size) => product * size, 1),
-    0,
-  );
+function bytesOfWeights(weights: Weights): number {
+  return [...weights.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
 
 /** A network with the names by which other programs know its inputs and its output. */
@@ -210,7 +207,7 @@ function layOut(
   const places = new Map<Edge, Place>();
   let size = 0;
   for (const edge of initializers) {
-    const length = 4 * edge.dims.reduce((product, size) => product * size, 1);
+    const length = 4 * sizeOf(edge.dims);
     if (edge.source?.kind !== "lazy" || length < SMALL) continue;
     places.set(edge, { location: basename(path), offset: size, length });
     size += length;

@@ -190,15 +190,13 @@ function seen(position: number, size: number): number {
   return position >= 0 && position < size ? position : -1;
 }
 
+/** A pixel, or zeros where either is -1. */
+type Pick = readonly [row: number, column: number];
+
 /**
- * Feature maps as `[channel, picks, batch]`: for each pick a row and a column, or zeros where either
- * is -1. One Gather copies runs of a whole batch, in all threads; slices would copy rows in one.
+ * Feature maps as `[channel, picks, batch]`. One Gather copies runs of a whole batch, in all threads; slices would copy rows in one.
  */
-function gatherCells(
-  graph: Graph,
-  x: Value,
-  picks: readonly (readonly [row: number, column: number])[],
-): Edge {
+function gatherCells(graph: Graph, x: Value, picks: readonly Pick[]): Edge {
   const [batch = 1, height = 1, width = 1, channels = 1] = x.shape;
   const cells = graph.reshape(stored(graph, x, BATCH_LAST), [channels, height * width, batch]);
   const whole = picks.length === height * width &&
@@ -264,8 +262,6 @@ function filterGradient({ graph, input, attributes }: Call): Value {
   const wide = graph.reshape(y, [outChannels, width, inChannels, height]);
   return value(wide, shape, [3, 1, 2, 0]);
 }
-
-type Pick = readonly [row: number, column: number];
 
 /** Kernels of convolutions. */
 export const CONVOLUTION: Kernels = {

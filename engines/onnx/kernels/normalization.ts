@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from "../graph.ts";
 import type { Call, Kernels } from "../kernel.ts";
 import { natural, stored, value } from "../value.ts";
 import { add, mul } from "./arithmetic.ts";
@@ -18,7 +19,7 @@ function groupNorm({ graph, input, attributes }: Call) {
   const edge = stored(graph, x, order);
   const [batch = 1, channels = 1, ...positions] = edge.dims;
   const groups = attributes.number("groups");
-  const size = channels / groups * positions.reduce((product, size) => product * size, 1);
+  const size = channels / groups * sizeOf(positions);
   const one = graph.constant("float32", [groups], new Float32Array(groups).fill(1));
   const zero = graph.constant("float32", [groups], new Float32Array(groups));
   const dims = [batch, groups, size];
