@@ -40,8 +40,18 @@ export function conv(scope: Scope, x: tf.Tensor4D, out: number, options: ConvOpt
   const padded = same || before + after === 0
     ? x
     : tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]]);
-  const y = tf.conv2d(padded, filter as tf.Tensor4D, stride, same ? "same" : "valid");
-  return tf.add(y, bias) as tf.Tensor4D;
+  const pad = same ? "same" : "valid";
+  // One operation, unless somebody differentiates it: fused ones have other gradients.
+  if (tf.engine().state.gradientDepth === 0) {
+    return tf.fused.conv2d({
+      x: padded,
+      filter: filter as tf.Tensor4D,
+      strides: stride,
+      pad,
+      bias,
+    }) as tf.Tensor4D;
+  }
+  return tf.add(tf.conv2d(padded, filter as tf.Tensor4D, stride, pad), bias) as tf.Tensor4D;
 }
 
 /** Options of {@linkcode linear}. */

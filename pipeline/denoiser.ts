@@ -7,6 +7,7 @@ import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
 import { unet2d } from "../models/unet_2d.ts";
+import type { Scales } from "../quantization/scales.ts";
 import {
   combine,
   type Guidance,
@@ -56,8 +57,17 @@ export interface Networks extends Omit<Denoiser, "model" | "engine"> {
   readonly model: Pick<Model, "name" | "nullClass" | "labels">;
 }
 
-/** Puts a model on an engine. */
-export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch): Denoiser {
+/**
+ * Puts a model on an engine.
+ *
+ * @param scales Layers of the UNet that are computed in bytes; slopes stay float32.
+ */
+export function loadDenoiser(
+  model: Model,
+  engine: Engine,
+  cfgBatch?: CfgBatch,
+  scales?: Scales,
+): Denoiser {
   const { config, weights } = model.unet;
   const { classifier } = model;
   const others = new Map<string, Networks>();
@@ -74,6 +84,7 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
         unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined),
       ],
       weights,
+      scales,
     ),
     pullback: engine.compile(
       (scope, x, t, slope, labels) => {

@@ -6,10 +6,13 @@
  *
  * @module
  */
+import type { Layers } from "./layers.ts";
 
 /** Element types that the tracer uses, with their numbers in ONNX. */
 export const ELEMENT = {
   float32: 1,
+  uint8: 2,
+  int8: 3,
   int32: 6,
   int64: 7,
   bool: 9,
@@ -25,7 +28,7 @@ export type ElementType = keyof typeof ELEMENT;
 export type Attribute = number | readonly number[] | { readonly float: number } | string;
 
 /** Values of a constant. */
-export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
 
 /** Where the bytes of an initializer come from. */
 export type Source =
@@ -35,6 +38,8 @@ export type Source =
     readonly path: string;
     readonly offset: number;
     readonly length: number;
+    /** Its values as float32, for what has to know them. */
+    readonly read: () => Float32Array;
   }
   | { readonly kind: "lazy"; readonly read: () => ConstantData };
 
@@ -78,14 +83,17 @@ export class Graph {
   readonly inputs: Edge[] = [];
   /** Whether nodes beyond ONNX's own, of ONNX Runtime, may be used. */
   readonly fuses: boolean;
+  /** How layers are computed, beyond the plain way. */
+  readonly layers: Layers;
   readonly #nodes: Node[] = [];
   readonly #known = new Map<string, readonly Edge[]>();
   readonly #constants = new Map<string, Edge>();
   readonly #taken = new Set<string>();
   #edges = 0;
 
-  constructor(fuses = true) {
+  constructor(fuses = true, layers: Layers = {}) {
     this.fuses = fuses;
+    this.layers = layers;
   }
 
   #name(): string {

@@ -36,6 +36,7 @@ export function packModel(model: Model): Package {
       return { location, offset: source.offset, length: source.length };
     }
     if (source?.kind !== "lazy" || sizeOf(edge.dims) <= INLINE) return undefined;
+    if (edge.type === "int8") return undefined; // ONNX Runtime takes blobs or files, never both
     const values = source.read();
     const data = new Uint8Array(values.byteLength);
     data.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));

@@ -7,6 +7,7 @@
 import { backend_util } from "tfjs";
 import type { Edge, Graph } from "../graph.ts";
 import type { Attributes, Call, Kernels } from "../kernel.ts";
+import { watch } from "../layers.ts";
 import {
   CHANNELS_FIRST,
   full,
@@ -19,6 +20,7 @@ import {
 } from "../value.ts";
 import { add, toFloat } from "./arithmetic.ts";
 import { activate } from "./elementwise.ts";
+import { integerConvolution } from "./integer.ts";
 import { slice } from "./shape.ts";
 
 const OUT_IN: readonly number[] = [3, 2, 0, 1]; // of [height, width, in, out]
@@ -82,11 +84,18 @@ function convolve(
   group: number,
   bias?: Edge,
 ): Value {
-  const form = { type: "float32", dims: channelsFirst(info.outShape) } as const;
-  const inputs = [stored(graph, x, CHANNELS_FIRST), filter, ...bias === undefined ? [] : [bias]];
+  const dims = channelsFirst(info.outShape);
   const dilations = [info.dilationHeight, info.dilationWidth];
-  const edge = graph.node("Conv", inputs, form, { ...windowOf(info), dilations, group });
-  return value(edge, info.outShape, CHANNELS_FIRST);
+  const attributes = { ...windowOf(info), dilations, group };
+  const shape = info.outShape;
+  const bytes = group === 1 &&
+    integerConvolution(graph, x, filter, bias, { shape, dims }, attributes);
+  if (bytes) return bytes;
+  const image = stored(graph, x, CHANNELS_FIRST);
+  const inputs = [image, filter, ...bias === undefined ? [] : [bias]];
+  const edge = graph.node("Conv", inputs, { type: "float32", dims }, attributes);
+  if (group === 1) watch(graph, "convolution", filter, image, 1, edge, 1);
+  return value(edge, shape, CHANNELS_FIRST);
 }
 
 function conv2d({ graph, input, attributes }: Call, bias?: Value): Value {

@@ -1,0 +1,30 @@
+/**
+ * What has to be known of a network to compute it in bytes.
+ *
+ * @module
+ */
+
+/** The least and the greatest value that stand for 0 and 255. */
+export type Range = readonly [low: number, high: number];
+
+/** How one layer is computed in integers. */
+export interface LayerScales {
+  /**
+   * The range of its input; of one that is concatenated, that of each part, since what a UNet skips
+   * is wider than what it computed last (Q-Diffusion, section 3.3, "shortcut splitting").
+   */
+  readonly input: readonly Range[];
+  /**
+   * The greatest magnitude of each output channel; of all of them where it is one number; absent
+   * where the output stays float32.
+   */
+  readonly output?: readonly number[] | undefined;
+  /**
+   * Added to the output channels: the mean of what the rounding of the weights takes away (Nagel et
+   * al. 2019, arXiv 1906.04721, section 4.2).
+   */
+  readonly correction?: readonly number[] | undefined;
+}
+
+/** Layers by the names of their parameters, without `.weight`. All others stay float32. */
+export type Scales = ReadonlyMap<string, LayerScales>;
