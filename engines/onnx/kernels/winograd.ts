@@ -13,9 +13,14 @@ import type { Edge, Graph } from "../graph.ts";
 import { joinPhases } from "./phases.ts";
 
 const BLOCK = 16; // channels that ONNX Runtime computes at once
-const CHANNELS = 32; // fewer, and the sums cost what the products save
 const PIXELS = 256; // of an image; fewer, and its time lies in reading weights, which grow to 16 / 9
-const ROOM = 0.75e6; // bytes a channel, so that the tiles stay in the caches
+
+/**
+ * By the bytes of the images, the fewest channels whose products cost more than the sums: measured with
+ * 32 MB of cache, outside which the sums cost three to four times as much.
+ */
+const FEWEST = [{ bytes: 8e6, channels: 32 }, { bytes: 64e6, channels: 64 }];
+const FEWEST_AT_LAST = 96;
 
 /** G: from three rows of a filter to four of its transform. The last is negated, so that all sums add. */
 const G = [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, -1]] as const;
@@ -47,7 +52,7 @@ export function winogradPays(dims: readonly number[], out: number): boolean {
   // Products grow with the product of the channels, sums with their sum.
   const ratio = channels * out / (channels + out);
   const bytes = 4 * batch * height * width * (channels + out);
-  return ratio >= CHANNELS && bytes <= ratio * ROOM;
+  return ratio >= (FEWEST.find((row) => bytes <= row.bytes)?.channels ?? FEWEST_AT_LAST);
 }
 
 /** A depthwise filter that is the same for all channels; one for the whole graph. */

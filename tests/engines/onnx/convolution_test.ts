@@ -74,7 +74,8 @@ Deno.test("trace leaves convolutions as they are that gain nothing", () => {
     "channels that fill no block": [[2, 16, 16, 72], [3, 3, 72, 80]],
     "an odd edge": [[2, 17, 16, 64], [3, 3, 64, 64]],
     "a small image": [[8, 8, 8, 64], [3, 3, 64, 64]],
-    "a large image": [[1, 256, 256, 64], [3, 3, 64, 64]],
+    "a large image": [[1, 128, 128, 64], [3, 3, 64, 64]],
+    "a larger image": [[1, 256, 256, 128], [3, 3, 128, 128]],
   };
   for (const [name, shapes] of Object.entries(cases)) {
     assertEquals(windows(traced(same, shapes)), ["3,3"], name);
