@@ -18,6 +18,7 @@ import type {
   StatePart,
 } from "./engine.ts";
 import type { Layers, Seen, Watched } from "./onnx/layers.ts";
+import { ELEMENT, Graph, type Target } from "./onnx/graph.ts";
 import type { Numbers, Parcel } from "./onnx/messages.ts";
 import { packModel } from "./onnx/package.ts";
 import { checkpointEdges } from "./onnx/parameters.ts";
@@ -30,7 +31,6 @@ import {
   type Trace,
   traceComputation,
 } from "./onnx/trace.ts";
-import { ELEMENT, Graph } from "./onnx/graph.ts";
 
 export { shapesOf } from "./onnx/shapes.ts";
 export type { InputForm } from "./onnx/trace.ts";
@@ -74,6 +74,10 @@ export interface OnnxEngine extends Engine {
 interface Place {
   readonly threads: number;
   readonly provider: ProviderName;
+}
+
+function targetOf({ provider }: Place): Target {
+  return provider === "cpu" && Deno.build.arch === "x86_64" ? "blocks" : "runtime";
 }
 
 /**
@@ -190,7 +194,7 @@ export function trace(
   scales?: Scales,
 ): Uint8Array<ArrayBuffer> {
   const source = checkpointEdges(weights, false);
-  return encodeModel(traceComputation(computation, source, inputs, false, { scales }).model);
+  return encodeModel(traceComputation(computation, source, inputs, "any", { scales }).model);
 }
 
 /**
@@ -238,7 +242,7 @@ function watch(
     const open = async () => {
       const watched: Watched[] = [];
       const source = checkpointEdges(weights, true);
-      const traced = traceComputation(computation, source, forms, true, { watched });
+      const traced = traceComputation(computation, source, forms, "runtime", { watched });
       const session = await openGraph(runtime, traced, place);
       return { session, watched, count: traced.outputs.length };
     };
@@ -270,7 +274,8 @@ function compile(
   const opened = new Map<string, Opened>(); // by the inputs' forms, the latest use last
   const prepare = (forms: readonly InputForm[]): Promise<Session> => {
     const source = checkpointEdges(weights, true);
-    return openGraph(runtime, traceComputation(computation, source, forms, true, layers), place);
+    const traced = traceComputation(computation, source, forms, targetOf(place), layers);
+    return openGraph(runtime, traced, place);
   };
   const use = async <T>(
     inputs: readonly tf.Tensor[],
@@ -320,7 +325,8 @@ function iterate(
   }));
   const open = async (inputs: readonly tf.Tensor[]): Promise<Session> => {
     const forms = [...start.map(({ shape }) => shape), ...inputs.map(formOf)];
-    const traced = traceComputation(computation, checkpointEdges(new Map(), true), forms);
+    const source = checkpointEdges(new Map(), true);
+    const traced = traceComputation(computation, source, forms, targetOf(place));
     // Threads that spin beside other programs nearly double the time of a long step.
     const session = await openGraph(runtime, traced, { ...place, spins: false });
     await session.hold(parcels);

@@ -25,7 +25,7 @@ export class Histogram {
     const counts = this.#counts;
     const [pace, middle] = [BINS / 2 / this.#reach, BINS / 2];
     for (const value of values) {
-      const bin = Math.floor(value * pace + middle);
+      const bin = (value * pace + middle) | 0; // never negative
       counts[bin] = (counts[bin] ?? 0) + 1;
     }
   }

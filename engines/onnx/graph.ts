@@ -78,6 +78,12 @@ export interface Form {
   readonly dims: readonly number[];
 }
 
+/**
+ * What a graph is made for: any program that reads ONNX; ONNX Runtime, with nodes of its own; or its
+ * provider for x86-64 processors, which computes convolutions on blocks of channels.
+ */
+export type Target = "any" | "runtime" | "blocks";
+
 /** Builds a graph. */
 export class Graph {
   readonly inputs: Edge[] = [];
@@ -85,14 +91,17 @@ export class Graph {
   readonly fuses: boolean;
   /** How layers are computed, beyond the plain way. */
   readonly layers: Layers;
+  /** Whether convolutions are computed on blocks of channels. */
+  readonly blocked: boolean;
   readonly #nodes: Node[] = [];
   readonly #known = new Map<string, readonly Edge[]>();
   readonly #constants = new Map<string, Edge>();
   readonly #taken = new Set<string>();
   #edges = 0;
 
-  constructor(fuses = true, layers: Layers = {}) {
-    this.fuses = fuses;
+  constructor(target: Target = "blocks", layers: Layers = {}) {
+    this.fuses = target !== "any";
+    this.blocked = target === "blocks";
     this.layers = layers;
   }
 
