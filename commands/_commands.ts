@@ -28,6 +28,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "measures samples: FID, KID, precision and recall, and more",
     load: () => import("./evaluate.ts"),
   },
+  quantize: {
+    summary: "measures a model's layers, so that sample can compute them in int8",
+    load: () => import("./quantize.ts"),
+  },
   info: {
     summary: "prints a model's card and checks its weights",
     load: () => import("./info.ts"),

@@ -90,6 +90,18 @@ const flags = {
     help: "what ONNX Runtime computes on; list engines says what it has; auto is cuda, or the cpu",
   },
   threads: { type: "integer", min: 1, help: "threads of the CPU; all cores without it" },
+  precision: {
+    type: "string",
+    choices: ["auto", "int8", "f32"],
+    default: "auto",
+    help: "auto: int8 where the model has scales of quantize and the CPU is fast with bytes",
+  },
+  scales: {
+    type: "string",
+    value: "FILE",
+    complete: "file",
+    help: "scales of quantize for int8; those beside the model's weights without it",
+  },
   output: {
     type: "string",
     alias: "o",
@@ -179,7 +191,11 @@ export default command({
       await io.write(flags.json ? JSON.stringify(plan.levels) : describePath(plan.levels));
       return 0;
     }
-    await draw(model, plan, settings, flags, io);
+    const precision = given("precision")
+      ? flags.precision
+      : repeated?.precision ?? (repeated ? "f32" : flags.precision);
+    checkScales({ precision, scales: flags.scales });
+    await draw(model, plan, settings, { ...flags, precision }, io);
     return 0;
   },
 });
@@ -225,6 +241,12 @@ function checkOutputs({ json, output, trajectory }: SampleValues): void {
   if (output !== undefined && resolve(output) === resolve(trajectory)) {
     throw new UsageError(`Cannot write both the images and their trajectory to ${trajectory}`);
   }
+}
+
+/** Refuses scales that would not be used. */
+export function checkScales({ precision, scales }: Pick<SampleValues, "precision" | "scales">) {
+  if (scales === undefined || precision !== "f32") return;
+  throw new UsageError("Cannot use --scales with precision f32: scales are for int8");
 }
 
 /** The path that was typed, else the one that is repeated. */
@@ -333,11 +355,11 @@ const TAKEN = {
 async function draw(
   model: Model,
   plan: Plan,
-  settings: Settings,
+  wanted: Settings,
   flags: SampleValues,
   io: Io,
 ): Promise<void> {
-  const { first, end } = await usage(() => shardOf(flags.shard ?? "1/1", settings.count));
+  const { first, end } = await usage(() => shardOf(flags.shard ?? "1/1", wanted.count));
   const edge = edgeOf(model);
   const text = (settings: Settings) =>
     settingsText(settings, { size: `${edge}x${edge}`, version: config.version });
@@ -345,7 +367,7 @@ async function draw(
     openOutput({
       to: flags.output,
       separate: flags.separate,
-      stem: `${model.name}-${settings.seed}`,
+      stem: `${model.name}-${wanted.seed}`,
       sheet: { columns: flags.columns },
       stdout: flags.json ? TAKEN : undefined,
     })
@@ -354,7 +376,7 @@ async function draw(
   if (flags.trajectory !== undefined) {
     await (await openOutput({ to: flags.trajectory, stem: "" })).prepare();
   }
-  const { engineOf } = await import("./_engine.ts");
+  const { engineOf, precisionOf } = await import("./_engine.ts");
   const { loadDenoiser } = await import("../pipeline/denoiser.ts");
   const { bitmapsOf, drawBatches } = await import("../pipeline/draw.ts");
   const started = performance.now();
@@ -364,8 +386,11 @@ async function draw(
   const preview = flags.preview === undefined ? undefined : previewer(bar, io);
   const frames: Bitmap[][] = []; // of the trajectory, by step
   let drawn = 0;
+  let settings = wanted;
   try {
-    const denoiser = loadDenoiser(model, engine, flags["cfg-batch"]);
+    const { scales, precision } = await precisionOf(model, engine, flags, io);
+    settings = { ...wanted, precision };
+    const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], scales);
     const batches = drawBatches(denoiser, {
       plan,
       settings,

@@ -6,6 +6,7 @@ import type { Place } from "../engines/onnx/protobuf.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Model } from "../pipeline/model.ts";
+import type { Scales } from "../quantization/scales.ts";
 import { command, UsageError } from "./_command.ts";
 
 const LIMIT = 2e9; // bytes of weights; a protobuf message, and so an ONNX file, holds 2 ** 31 - 1
@@ -33,6 +34,18 @@ export default command({
       default: "unet",
       help: "what is written; the gradient is that of log p(class | sample) by the sample",
     },
+    precision: {
+      type: "string",
+      choices: ["f32", "int8"],
+      default: "f32",
+      help: "int8: layers in bytes, by scales that quantize made",
+    },
+    scales: {
+      type: "string",
+      value: "FILE",
+      complete: "file",
+      help: "scales of quantize for int8; those beside the model's weights without it",
+    },
     batch: { type: "integer", min: 1, default: 1, help: "images at once: N of the inputs" },
     "external-data": {
       type: "string",
@@ -57,8 +70,17 @@ export default command({
     if (output === "-" && io.stdoutIsTerminal) {
       throw new UsageError("Cannot write a model to a terminal: redirect stdout or give -o FILE");
     }
+    const int8 = flags.precision === "int8";
+    if (flags.scales !== undefined && !int8) {
+      throw new UsageError("Cannot use --scales with precision f32: scales are for int8");
+    }
+    if (int8 && part !== "unet") {
+      throw new UsageError(`Cannot write the ${part} in int8: scales are of the unet alone`);
+    }
     const { openModel } = await import("../pipeline/model.ts");
+    const { openScales } = await import("../quantization/precision.ts");
     const model = openModel(spec);
+    const scales = int8 ? await openScales(model, flags.scales) : undefined;
     const network = await networkOf(model, part);
     const size = bytesOfWeights(network.weights);
     const beside = external === "always" || (external === "auto" && size > LIMIT);
@@ -70,7 +92,13 @@ export default command({
         } GB, and an ONNX file holds 2 GB; ${mend}`,
       );
     }
-    const { bytes, data } = await encode(model, network, batch, part, beside ? output : undefined);
+    const { bytes, data } = await encode(
+      model,
+      { ...network, scales },
+      batch,
+      part,
+      beside ? output : undefined,
+    );
     if (output === "-") {
       await io.write(bytes);
       return 0;
@@ -98,6 +126,8 @@ interface Network {
   readonly image: readonly [number, number, number];
   readonly inputs: readonly string[];
   readonly output: string;
+  /** The layers that are computed in bytes. */
+  readonly scales?: Scales | undefined;
 }
 
 async function networkOf(
@@ -161,7 +191,7 @@ interface Encoded {
 /** @param file Names the ONNX file where its weights are to stand beside it. */
 async function encode(
   model: Model,
-  { weights, computation, image: [height, width, channels], inputs, output }: Network,
+  { weights, computation, image: [height, width, channels], inputs, output, scales }: Network,
   batch: number,
   part: string,
   file: string | undefined,
@@ -182,7 +212,9 @@ async function encode(
     if (name === "sample") return [batch, channels, height, width];
     return { shape: [batch], dtype: name === "class_labels" ? "int32" : "float32" };
   });
-  const traced = traceComputation(channelsFirst, checkpointEdges(weights, false), forms, "any");
+  const traced = traceComputation(channelsFirst, checkpointEdges(weights, false), forms, "any", {
+    scales,
+  });
   const names = new Map([
     ...inputs.map((name, index) => [inputName(index), name] as const),
     [outputName(0), output] as const,
@@ -207,7 +239,7 @@ function layOut(
   const places = new Map<Edge, Place>();
   let size = 0;
   for (const edge of initializers) {
-    const length = 4 * sizeOf(edge.dims);
+    const length = (edge.type === "int8" ? 1 : 4) * sizeOf(edge.dims);
     if (edge.source?.kind !== "lazy" || length < SMALL) continue;
     places.set(edge, { location: basename(path), offset: size, length });
     size += length;

@@ -27,7 +27,10 @@ export interface SampledRun {
 }
 
 /** What images depend on besides their number; another count of them continues the same run. */
-export async function runKey({ model, engine }: Denoiser, run: SampledRun): Promise<string> {
+export async function runKey(
+  { model, engine, scales }: Denoiser,
+  run: SampledRun,
+): Promise<string> {
   const { count: _, ...settings } = run.settings;
   const weights = await weightsDigest(model.unet.weights);
   const classifier = model.classifier && await weightsDigest(model.classifier.weights);
@@ -38,6 +41,7 @@ export async function runKey({ model, engine }: Denoiser, run: SampledRun): Prom
     engine: engine.name,
     weights,
     classifier,
+    scales: scales && [...scales],
   });
   return (await sha256(new TextEncoder().encode(text))).slice(0, 12);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import * as tf from "tfjs";
-import type { Compiled, Engine } from "../engines/engine.ts";
+import type { Compiled, Computation, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
 import { unet2d } from "../models/unet_2d.ts";
 import type { Scales } from "../quantization/scales.ts";
@@ -48,6 +48,8 @@ export interface Denoiser {
   readonly pullback?: Compiled | undefined;
   /** The networks of another model on the same engine, opened once. */
   readonly other?: ((model: string) => Networks) | undefined;
+  /** The layers of the network that are computed in bytes. */
+  readonly scales?: Scales | undefined;
   /** `together` where absent. */
   readonly cfgBatch?: CfgBatch | undefined;
 }
@@ -55,6 +57,13 @@ export interface Denoiser {
 /** The part of a denoiser that predictions take. */
 export interface Networks extends Omit<Denoiser, "model" | "engine"> {
   readonly model: Pick<Model, "name" | "nullClass" | "labels">;
+}
+
+/** A model's UNet as a computation: x, t and, where it is class-conditional, labels. */
+export function unetOf({ unet: { config } }: Pick<Model, "unet">): Computation {
+  return (scope, x, t, labels) => [
+    unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined),
+  ];
 }
 
 /**
@@ -79,13 +88,8 @@ export function loadDenoiser(
       model.scheduler,
       config.out_channels === 2 * config.in_channels,
     ),
-    network: engine.compile(
-      (scope, x, t, labels) => [
-        unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined),
-      ],
-      weights,
-      scales,
-    ),
+    scales,
+    network: engine.compile(unetOf(model), weights, scales),
     pullback: engine.compile(
       (scope, x, t, slope, labels) => {
         const answer = (x: tf.Tensor) =>

@@ -30,6 +30,8 @@ export interface Settings {
   readonly timesteps?: readonly number[] | undefined;
   readonly sigmas?: readonly number[] | undefined;
   readonly rng: NoiseKind;
+  /** `int8` where layers of the network were computed in bytes. */
+  readonly precision?: "int8" | undefined;
 }
 
 /** The key of {@linkcode Settings} among a PNG's texts. */
@@ -50,6 +52,7 @@ export function settingsText(
     `Size: ${size}`,
     `Model: ${settings.model}`,
     `RNG: ${settings.rng}`,
+    ...settings.precision ? [`Precision: ${settings.precision}`] : [],
     `Version: denoise ${version}`,
   ].join(", ");
   const own = { ...settings, seed: String(settings.seed), version };
@@ -82,7 +85,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     throw fail(cause);
   }
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
-  const { spacing, timesteps, sigmas } = value ?? {};
+  const { spacing, timesteps, sigmas, precision } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -95,6 +98,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isCount(count) || !isCount(steps) || !isTexts(classes) || !isTexts(guidance)) throw fail();
   if (!isNumbers(timesteps) || !isNumbers(sigmas)) throw fail();
   if (rng !== "philox" && rng !== "torch") throw fail();
+  if (precision !== undefined && precision !== "int8") throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -108,6 +112,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
+    ...precision && { precision },
   };
 }
 
