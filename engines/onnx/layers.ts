@@ -69,7 +69,7 @@ export function parameterOf(edge: Edge): Parameter | undefined {
  * @param outAxis Of the output's
  */
 export function watch(
-  { layers: { watched } }: Graph,
+  graph: Graph,
   kind: Watched["kind"],
   weights: Edge,
   input: Edge,
@@ -77,6 +77,7 @@ export function watch(
   output: Edge,
   outAxis: number,
 ): void {
+  const { watched } = graph.layers;
   const layer = watched && parameterOf(weights)?.layer;
   if (watched === undefined || layer === undefined) return;
   const look = (name: string, edge: Edge, axis: number): Seen => ({
@@ -88,14 +89,19 @@ export function watch(
   watched.push({
     layer,
     kind,
-    parts: partsOf(input, axis).map((part, index) => look(`input${index}`, part, axis)),
+    parts: partsOf(graph, input, axis).map((part, index) => look(`input${index}`, part, axis)),
     output: look("output", output, outAxis),
   });
 }
 
 /** The parts that an edge is concatenated of along an axis; itself where it is not. */
-export function partsOf(edge: Edge, axis: number): readonly Edge[] {
-  const { node } = edge;
-  if (node?.op !== "Concat" || node.attributes.axis !== axis) return [edge];
-  return node.inputs.filter((input) => input !== undefined);
+export function partsOf(graph: Graph, edge: Edge, axis: number): readonly Edge[] {
+  const { op, inputs = [], attributes } = edge.node ?? {};
+  const [first] = inputs;
+  const order = attributes?.perm;
+  if (op === "Transpose" && Array.isArray(order) && first !== undefined) {
+    return partsOf(graph, first, order[axis]).map((part) => graph.transpose(part, order));
+  }
+  if (op !== "Concat" || attributes?.axis !== axis) return [edge];
+  return inputs.filter((input) => input !== undefined);
 }

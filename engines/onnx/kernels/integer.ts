@@ -60,7 +60,7 @@ function inputOf(graph: Graph, layer: string, edge: Edge, { input: ranges }: Lay
     const affine = affineOf(range);
     return { ...affine, edge: quantize(graph, edge, affine) };
   }
-  const parts = partsOf(edge, CHANNEL);
+  const parts = partsOf(graph, edge, CHANNEL);
   if (parts.length !== ranges.length) {
     throw new TypeError(
       `Cannot compute ${layer} in bytes: it has ranges for ${ranges.length} parts, and its input ${parts.length}`,
