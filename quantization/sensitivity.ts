@@ -47,14 +47,19 @@ export async function errorOf(
 ): Promise<number> {
   const { weights } = model.unet;
   const exact = await answersOf(engine.compile(unetOf(model), weights), calls);
-  const rounded = await answersOf(engine.compile(unetOf(model), weights, scales), calls);
-  return relativeError(rounded, exact);
+  return relativeError(
+    await answersOf(engine.compile(unetOf(model), weights, scales), calls),
+    exact,
+  );
 }
+
+const GRAPHS = 8; // open at once in an engine: each holds a network's weights
 
 /**
  * The error of each layer by itself, the worst first.
  *
- * @param open Opens an engine for one layer: each has a graph of its own, and all would fill memory
+ * @param open Opens an engine; what it has opened is freed with it
+ * @param onLayer Told how many are done; what it throws ends the search
  */
 export async function sensitivities(
   model: Model,
@@ -63,12 +68,19 @@ export async function sensitivities(
   calls: readonly Call[],
   onLayer: (done: number) => void = () => {},
 ): Promise<Sensitivity[]> {
+  const { weights } = model.unet;
   const found: Sensitivity[] = [];
-  for (const [layer, own] of scales) {
-    onLayer(found.length);
+  let exact: Float32Array[] | undefined;
+  const layers = [...scales];
+  for (let first = 0; first < layers.length; first += GRAPHS) {
     const engine = await open();
     try {
-      found.push({ layer, error: await errorOf(model, engine, new Map([[layer, own]]), calls) });
+      exact ??= await answersOf(engine.compile(unetOf(model), weights), calls);
+      for (const [layer, own] of layers.slice(first, first + GRAPHS)) {
+        onLayer(found.length);
+        const network = engine.compile(unetOf(model), weights, new Map([[layer, own]]));
+        found.push({ layer, error: relativeError(await answersOf(network, calls), exact) });
+      }
     } finally {
       await engine.dispose();
     }
