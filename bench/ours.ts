@@ -7,6 +7,7 @@ import * as tf from "tfjs";
 import { openEngine } from "../engines/mod.ts";
 import { loadDenoiser } from "../pipeline/denoiser.ts";
 import { openModel } from "../pipeline/model.ts";
+import { openScales } from "../quantization/precision.ts";
 import { forwardInputs } from "./_inputs.ts";
 import { jsonLines, type Request } from "./_lines.ts";
 import { openTrainer } from "./_training.ts";
@@ -16,9 +17,10 @@ let engine = await openEngine("onnx", { threads });
 let once: () => Promise<number | void> = () => Promise.resolve();
 
 /** Opens a network; the first pass is written to a file in the order of NCHW. */
-async function forward({ model, batch, out }: Forward): Promise<void> {
+async function forward({ model, batch, out, scales: file }: Forward): Promise<void> {
   const opened = openModel(model);
-  const { network } = loadDenoiser(opened, engine);
+  const scales = file === undefined ? undefined : await openScales(opened, file);
+  const { network } = loadDenoiser(opened, engine, undefined, scales);
   const inputs = forwardInputs(opened.unet.config, batch);
   const [answer] = await network(...inputs);
   if (answer === undefined) throw new Error("The network has no output");
@@ -32,6 +34,8 @@ interface Forward {
   readonly model: string;
   readonly batch: number;
   readonly out: string;
+  /** Scales of int8; float32 without. */
+  readonly scales?: string;
 }
 
 async function training({ model, batch }: Pick<Forward, "model" | "batch">): Promise<void> {
