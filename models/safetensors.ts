@@ -24,7 +24,7 @@ const BYTES: Readonly<Record<string, number>> = {
 const LONGEST_HEADER = 100_000_000;
 
 /** Reads `length` bytes of a file from `offset`, or throws where it is shorter. */
-function readRange(path: string, offset: number, length: number): Uint8Array<ArrayBuffer> {
+export function readRange(path: string, offset: number, length: number): Uint8Array<ArrayBuffer> {
   using file = Deno.openSync(path, { read: true });
   file.seekSync(offset, Deno.SeekMode.Start);
   const bytes = new Uint8Array(length);

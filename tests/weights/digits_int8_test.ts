@@ -1,7 +1,7 @@
 import { assert } from "@std/assert";
 import * as tf from "tfjs";
 import { openEngine } from "../../engines/mod.ts";
-import type { Bitmap } from "../../images/pixels.ts";
+import { psnr } from "../../images/psnr.ts";
 import { type Denoiser, loadDenoiser } from "../../pipeline/denoiser.ts";
 import { drawBatches } from "../../pipeline/draw.ts";
 import { openModel } from "../../pipeline/model.ts";
@@ -10,12 +10,6 @@ import type { Settings } from "../../pipeline/settings.ts";
 import { calibrate } from "../../quantization/calibrate.ts";
 import { chooseScales } from "../../quantization/choose.ts";
 import { errorOf } from "../../quantization/sensitivity.ts";
-
-/** 10 log10(255² / mean squared difference), in decibels. */
-function psnr(a: Bitmap, b: Bitmap): number {
-  const sum = a.pixels.reduce((sum, value, i) => sum + (value - (b.pixels[i] ?? NaN)) ** 2, 0);
-  return 10 * Math.log10(255 ** 2 * a.pixels.length / sum);
-}
 
 Deno.test("digits in int8 are the digits of float32, at ten steps", async () => {
   const engine = await openEngine("onnx");
