@@ -19,6 +19,7 @@ import { findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { drawingFlags } from "./_drawing.ts";
 import { engineOf, precisionOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import { IMAGES, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
@@ -32,22 +33,7 @@ const drawing = "Drawing, where SAMPLES is a model";
 
 /** What only a model has a use for. */
 const modelFlags = {
-  class: { ...sample.flags.class, group: drawing },
-  steps: { ...sample.flags.steps, group: drawing },
-  sampler: { ...sample.flags.sampler, group: drawing },
-  guidance: { ...sample.flags.guidance, group: drawing },
-  unconditional: { ...sample.flags.unconditional, group: drawing },
-  seed: {
-    type: "string",
-    value: "N",
-    default: "0",
-    help: "of the first image, image i has N + i",
-    group: drawing,
-  },
-  rng: { ...sample.flags.rng, group: drawing },
-  spacing: { ...sample.flags.spacing, group: drawing },
-  timesteps: { ...sample.flags.timesteps, group: drawing },
-  sigmas: { ...sample.flags.sigmas, group: drawing },
+  ...drawingFlags(drawing),
   "cfg-batch": { ...sample.flags["cfg-batch"], group: drawing },
   precision: { ...sample.flags.precision, group: drawing },
   scales: { ...sample.flags.scales, group: drawing },

@@ -4,7 +4,8 @@ import { describeRoute, type Settings } from "../pipeline/settings.ts";
 import { scalesPath } from "../quantization/file.ts";
 import { RANGES } from "../quantization/ranges.ts";
 import type { Sensitivity } from "../quantization/sensitivity.ts";
-import { command, usage } from "./_command.ts";
+import { command, usage, UsageError } from "./_command.ts";
+import { drawingFlags } from "./_drawing.ts";
 import { progressBar } from "./_progress.ts";
 import sample, { details, pathWishes, settle } from "./sample.ts";
 
@@ -51,29 +52,14 @@ export default command({
     float: {
       type: "list",
       value: "NAME",
-      help: "layers whose names hold it stay float32, such as up_blocks.2; repeatable",
+      help: "layers whose names hold it stay float32, such as up_blocks.2",
     },
     uncorrected: {
       type: "flag",
       help: "do not add the mean error of rounded weights to the biases",
     },
     threads: sample.flags.threads,
-    class: { ...sample.flags.class, group: drawing },
-    steps: { ...sample.flags.steps, group: drawing },
-    sampler: { ...sample.flags.sampler, group: drawing },
-    guidance: { ...sample.flags.guidance, group: drawing },
-    unconditional: { ...sample.flags.unconditional, group: drawing },
-    seed: {
-      type: "string",
-      value: "N",
-      default: "0",
-      help: "of the first image, image i has N + i",
-      group: drawing,
-    },
-    rng: { ...sample.flags.rng, group: drawing },
-    spacing: { ...sample.flags.spacing, group: drawing },
-    timesteps: { ...sample.flags.timesteps, group: drawing },
-    sigmas: { ...sample.flags.sigmas, group: drawing },
+    ...drawingFlags(drawing),
     "batch-size": { ...sample.flags["batch-size"], default: 4, group: drawing },
     output: {
       type: "string",
@@ -91,6 +77,11 @@ export default command({
   },
   details,
   async run({ flags, positional: [spec = "digits"], given, io }) {
+    if (given("percentile") && flags.ranges !== "percentile") {
+      throw new UsageError(
+        `Cannot use --percentile with --ranges ${flags.ranges}: it is the share of --ranges percentile`,
+      );
+    }
     const model = openModel(spec);
     const path = scalesPath(flags.output ?? model.unet.folder);
     const plan = await usage(() =>

@@ -53,6 +53,8 @@ checkTiny(
     assert(width(right) < width(left));
     assertEquals(right.get(name)?.correction, undefined);
     await refuse(1, "--float leaves no layer", "quantize", model, ...PATH, "--float", "block");
+    const unused = ["--percentile", "99"];
+    await refuse(2, "Cannot use --percentile with --ranges minmax", "quantize", model, ...unused);
   },
 );
 
