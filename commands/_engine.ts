@@ -3,7 +3,7 @@ import type { Engine } from "../engines/engine.ts";
 import { openEngine } from "../engines/mod.ts";
 import type { Model } from "../pipeline/model.ts";
 import type { Settings } from "../pipeline/settings.ts";
-import type { Scales } from "../quantization/scales.ts";
+import type { TimestepGroup } from "../quantization/scales.ts";
 import { choosePrecision, type PrecisionWish } from "../quantization/precision.ts";
 import type { Io } from "./_io.ts";
 
@@ -29,7 +29,9 @@ export async function precisionOf(
   engine: Engine,
   wish: PrecisionWish,
   io: Io,
-): Promise<{ readonly scales?: Scales | undefined } & Pick<Settings, "precision">> {
+): Promise<
+  { readonly scales?: readonly TimestepGroup[] | undefined } & Pick<Settings, "precision">
+> {
   const { scales, reason, warning } = await choosePrecision(model, engine, wish);
   io.detail(`Precision: ${reason}`);
   if (warning !== undefined) io.warn(warning);

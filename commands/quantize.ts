@@ -54,6 +54,14 @@ export default command({
       value: "NAME",
       help: "layers whose names hold it stay float32, such as up_blocks.2",
     },
+    groups: {
+      type: "integer",
+      min: 1,
+      max: 16,
+      default: 1,
+      help:
+        "of timesteps with scales of their own: nearer to float32, and as many graphs in memory",
+    },
     uncorrected: {
       type: "flag",
       help: "do not add the mean error of rounded weights to the biases",
@@ -105,41 +113,40 @@ export default command({
     const size = flags["batch-size"];
     let bar = progressBar(io, steps * Math.ceil(flags.count / size), "step");
     try {
-      const { layers, calls } = await calibrate(model, engine, {
+      const draw = {
         plan,
         settings,
         first: 0,
         end: flags.count,
         batchSize: size,
         signal: io.signal,
-        onStep: ({ step }, { number }) => bar.update(number * steps + step),
-      });
+        onStep: ({ step }: { step: number }, { number }: { number: number }) =>
+          bar.update(number * steps + step),
+      };
+      const { groups: seen, calls } = await calibrate(model, engine, draw, flags.groups);
       bar.stop();
-      const scales = chooseScales(layers, model.unet.weights, {
-        ranges: flags.ranges,
-        percentile: flags.percentile,
-        float: flags.float,
-        correct: !flags.uncorrected,
+      const choice = { ...flags, correct: !flags.uncorrected };
+      const groups = seen.map(({ below, layers }) => {
+        return { below, scales: chooseScales(layers, model.unet.weights, choice) };
       });
-      if (scales.size === 0) {
+      const [count = 0, all] = [groups[0]?.scales.size, seen[0]?.layers.size];
+      if (count === 0) {
         throw new RangeError(
           `Cannot quantize ${model.name}: --float leaves no layer to compute in bytes`,
         );
       }
-      const error = await errorOf(model, engine, scales, calls);
+      const error = await errorOf(model, engine, groups, calls);
       await writeScales(path, {
         weights: await fingerprintOf(model.unet.weights),
         calibration: { ...describe(settings), ranges: rangesOf(flags), float: flags.float },
-        scales,
+        groups,
       });
       io.log(
-        `Wrote ${path} (${scales.size} of ${layers.size} layers in bytes, answers differ by ${
-          percent(error)
-        })`,
+        `Wrote ${path} (${count} of ${all} layers in bytes, answers differ by ${percent(error)})`,
       );
       if (flags.report) {
-        bar = progressBar(io, scales.size, "layer");
-        const found = await sensitivities(model, open, scales, calls, (done) => {
+        bar = progressBar(io, count, "layer");
+        const found = await sensitivities(model, open, groups, calls, (done) => {
           io.signal.throwIfAborted();
           bar.update(done);
         });

@@ -80,7 +80,14 @@ export default command({
     const { openModel } = await import("../pipeline/model.ts");
     const { openScales } = await import("../quantization/precision.ts");
     const model = openModel(spec);
-    const scales = int8 ? await openScales(model, flags.scales) : undefined;
+    const [scales, ...more] = int8 ? await openScales(model, flags.scales) : [];
+    if (more.length > 0) {
+      throw new UsageError(
+        `Cannot write one graph of ${
+          more.length + 1
+        } groups of timesteps: quantize --groups 1 makes scales for all`,
+      );
+    }
     const network = await networkOf(model, part);
     const size = bytesOfWeights(network.weights);
     const beside = external === "always" || (external === "auto" && size > LIMIT);
@@ -94,7 +101,7 @@ export default command({
     }
     const { bytes, data } = await encode(
       model,
-      { ...network, scales },
+      { ...network, scales: scales?.scales },
       batch,
       part,
       beside ? output : undefined,

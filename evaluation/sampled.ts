@@ -41,7 +41,7 @@ export async function runKey(
     engine: engine.name,
     weights,
     classifier,
-    scales: scales && [...scales],
+    scales: scales?.map(({ below, scales }) => [below, ...scales]),
   });
   return (await sha256(new TextEncoder().encode(text))).slice(0, 12);
 }

@@ -7,7 +7,8 @@ import * as tf from "tfjs";
 import type { Compiled, Computation, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
 import { unet2d } from "../models/unet_2d.ts";
-import type { Scales } from "../quantization/scales.ts";
+import { networkInBytes } from "../quantization/network.ts";
+import type { TimestepGroup } from "../quantization/scales.ts";
 import {
   combine,
   type Guidance,
@@ -49,7 +50,7 @@ export interface Denoiser {
   /** The networks of another model on the same engine, opened once. */
   readonly other?: ((model: string) => Networks) | undefined;
   /** The layers of the network that are computed in bytes. */
-  readonly scales?: Scales | undefined;
+  readonly scales?: readonly TimestepGroup[] | undefined;
   /** `together` where absent. */
   readonly cfgBatch?: CfgBatch | undefined;
 }
@@ -75,7 +76,7 @@ export function loadDenoiser(
   model: Model,
   engine: Engine,
   cfgBatch?: CfgBatch,
-  scales?: Scales,
+  scales?: readonly TimestepGroup[],
 ): Denoiser {
   const { config, weights } = model.unet;
   const { classifier } = model;
@@ -89,7 +90,9 @@ export function loadDenoiser(
       config.out_channels === 2 * config.in_channels,
     ),
     scales,
-    network: engine.compile(unetOf(model), weights, scales),
+    network: scales === undefined
+      ? engine.compile(unetOf(model), weights)
+      : networkInBytes(engine, unetOf(model), weights, scales),
     pullback: engine.compile(
       (scope, x, t, slope, labels) => {
         const answer = (x: tf.Tensor) =>

@@ -6,7 +6,7 @@
 import { join } from "@std/path";
 import { writeAtomic } from "../images/atomic.ts";
 import { readJson } from "../models/config.ts";
-import type { LayerScales, Range, Scales } from "./scales.ts";
+import type { LayerScales, Range, Scales, TimestepGroup } from "./scales.ts";
 
 /** Its name in the folder of the weights. */
 export const SCALES_FILE = "quantization.json";
@@ -19,7 +19,8 @@ export interface ScalesFile {
   readonly weights: string;
   /** How they were made, for people. */
   readonly calibration: Readonly<Record<string, unknown>>;
-  readonly scales: Scales;
+  /** By timestep, the lowest first; one for all unless more were asked for. */
+  readonly groups: readonly TimestepGroup[];
 }
 
 /** The file in a folder, or the path itself where it names a file. */
@@ -32,18 +33,26 @@ const DIGITS = 7; // significant ones: as many as float32 holds
 const short = (values: readonly number[]) =>
   values.map((value) => Number(value.toPrecision(DIGITS)));
 
-/** Writes scales; a layer a line, so that versions can be compared. */
-export async function writeScales(path: string, { weights, calibration, scales }: ScalesFile) {
-  const layers = [...scales].map(([layer, { input, output, correction }]) => {
+/** The layers of a group, a line each, so that versions of a file can be compared. */
+function layerLines(scales: Scales): string {
+  return [...scales].map(([layer, { input, output, correction }]) => {
     const entry = {
       input: input.map(short),
       ...output && { output: short(output) },
       ...correction && { correction: short(correction) },
     };
-    return `    ${JSON.stringify(layer)}: ${JSON.stringify(entry)}`;
+    return `      ${JSON.stringify(layer)}: ${JSON.stringify(entry)}`;
+  }).join(",\n");
+}
+
+/** Writes scales. */
+export async function writeScales(path: string, { weights, calibration, groups }: ScalesFile) {
+  const head = JSON.stringify({ format: FORMAT, weights, calibration }, null, 2).slice(0, -2);
+  const bodies = groups.map(({ below, scales }) => {
+    const end = below === Infinity ? "" : `"below": ${below}, `;
+    return `    { ${end}"layers": {\n${layerLines(scales)}\n    } }`;
   });
-  const head = JSON.stringify({ format: FORMAT, weights, calibration }, null, 2);
-  await writeAtomic(path, `${head.slice(0, -2)},\n  "layers": {\n${layers.join(",\n")}\n  }\n}\n`);
+  await writeAtomic(path, `${head},\n  "groups": [\n${bodies.join(",\n")}\n  ]\n}\n`);
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -80,19 +89,26 @@ function parseLayer(value: unknown): LayerScales | string {
  * @throws {SyntaxError} Where it is damaged.
  */
 export function readScales(path: string): ScalesFile {
-  const { format, weights, calibration, layers } = readJson(path);
+  const { format, weights, calibration, groups } = readJson(path);
   const fail = (reason: string) => new SyntaxError(`Cannot use the scales in "${path}": ${reason}`);
   if (format !== FORMAT) throw fail(`format must be ${JSON.stringify(FORMAT)}`);
   if (typeof weights !== "string") throw fail("weights must be the fingerprint of a checkpoint");
-  if (!isObject(layers)) throw fail("layers must be an object of layers by name");
-  const scales = Object.entries(layers).map(([name, value]): [string, LayerScales] => {
-    const layer = parseLayer(value);
-    if (typeof layer === "string") throw fail(`layer "${name}": ${layer}`);
-    return [name, layer];
+  if (!Array.isArray(groups) || groups.length === 0) {
+    throw fail("groups must be a list of scales by timestep");
+  }
+  const parsed = groups.map((group: unknown, index): TimestepGroup => {
+    const { layers, below = Infinity } = isObject(group) ? group : {};
+    const last = index === groups.length - 1;
+    if (typeof below !== "number" || last !== (below === Infinity)) {
+      throw fail("below must be a timestep in each group but the last");
+    }
+    if (!isObject(layers)) throw fail("layers must be an object of layers by name");
+    const scales = Object.entries(layers).map(([name, value]): [string, LayerScales] => {
+      const layer = parseLayer(value);
+      if (typeof layer === "string") throw fail(`layer "${name}": ${layer}`);
+      return [name, layer];
+    });
+    return { below, scales: new Map(scales) };
   });
-  return {
-    weights,
-    calibration: isObject(calibration) ? calibration : {},
-    scales: new Map(scales),
-  };
+  return { weights, calibration: isObject(calibration) ? calibration : {}, groups: parsed };
 }

@@ -8,7 +8,7 @@ import type { Engine } from "../engines/engine.ts";
 import type { Model } from "../pipeline/model.ts";
 import { readScales, type ScalesFile, scalesPath } from "./file.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import type { Scales } from "./scales.ts";
+import type { TimestepGroup } from "./scales.ts";
 
 /** What may be asked for. */
 export const PRECISIONS = ["auto", "int8", "f32"] as const;
@@ -23,7 +23,7 @@ export interface PrecisionWish {
 /** What is computed with. */
 export interface Precision {
   /** Layers in bytes; absent where all is float32. */
-  readonly scales?: Scales | undefined;
+  readonly scales?: readonly TimestepGroup[] | undefined;
   /** Why, for people who want to know. */
   readonly reason: string;
   /** What they should know in any case. */
@@ -32,6 +32,12 @@ export interface Precision {
 
 const SATURATES =
   "this processor has no instruction for sums of products of bytes (VNNI on x86), so they are slow and clipped";
+
+/** How much is computed in bytes. */
+function sizeOf(groups: readonly TimestepGroup[]): string {
+  const layers = `${groups[0]?.scales.size ?? 0} layers in bytes`;
+  return groups.length === 1 ? layers : `${layers}, in ${groups.length} groups of timesteps`;
+}
 
 /** Why scales are of no use for a model, or nothing. */
 async function staleness(
@@ -54,7 +60,7 @@ async function staleness(
 export async function openScales(
   model: Pick<Model, "name" | "unet">,
   place: string | undefined,
-): Promise<Scales> {
+): Promise<readonly TimestepGroup[]> {
   const path = scalesPath(place ?? model.unet.folder);
   const fail = `Cannot compute ${model.name} in int8`;
   if (!await exists(path)) {
@@ -65,7 +71,7 @@ export async function openScales(
   const file = readScales(path);
   const stale = await staleness(model, path, file);
   if (stale !== undefined) throw new TypeError(`${fail}: ${stale}`);
-  return file.scales;
+  return file.groups;
 }
 
 /**
@@ -89,7 +95,7 @@ export async function choosePrecision(
       throw new TypeError(`Cannot compute ${model.name} in int8: ${unable}`);
     }
     const warning = await bytes.exact() ? undefined : `Computing in int8 although ${SATURATES}`;
-    return { scales, reason: `int8, as asked for: ${scales.size} layers in bytes`, warning };
+    return { scales, reason: `int8, as asked for: ${sizeOf(scales)}`, warning };
   }
   const path = scalesPath(model.unet.folder);
   if (!await exists(path)) return { reason: `float32: ${model.name} has no scales for int8` };
@@ -98,5 +104,5 @@ export async function choosePrecision(
   const file = readScales(path);
   const stale = await staleness(model, path, file);
   if (stale !== undefined) return { reason: stale, warning: `Computing in float32: ${stale}` };
-  return { scales: file.scales, reason: `int8: ${file.scales.size} layers in bytes by "${path}"` };
+  return { scales: file.groups, reason: `int8: ${sizeOf(file.groups)} by "${path}"` };
 }

@@ -28,3 +28,26 @@ export interface LayerScales {
 
 /** Layers by the names of their parameters, without `.weight`. All others stay float32. */
 export type Scales = ReadonlyMap<string, LayerScales>;
+
+/** Scales for a part of the timesteps. */
+export interface TimestepGroup {
+  /** They serve timesteps below this, and not below that of an earlier group. */
+  readonly below: number;
+  readonly scales: Scales;
+}
+
+/** The group's index that a timestep belongs to; the last takes all that no other does. */
+export function groupAt(groups: readonly Pick<TimestepGroup, "below">[], t: number): number {
+  const index = groups.findIndex(({ below }) => t < below);
+  return index === -1 ? groups.length - 1 : index;
+}
+
+/** The ends of groups that have equally many of a path's timesteps each; the last is open. */
+export function groupEnds(timesteps: readonly number[], count: number): number[] {
+  const sorted = [...new Set(timesteps)].sort((a, b) => a - b);
+  const groups = Math.min(count, sorted.length);
+  return Array.from(
+    { length: groups },
+    (_, i) => sorted[Math.round(sorted.length * (i + 1) / groups)] ?? Infinity,
+  );
+}

@@ -8,7 +8,8 @@ import type { Compiled, Engine } from "../engines/engine.ts";
 import type { Model } from "../pipeline/model.ts";
 import { unetOf } from "../pipeline/denoiser.ts";
 import type { Call } from "./calibrate.ts";
-import type { Scales } from "./scales.ts";
+import { networkInBytes } from "./network.ts";
+import type { TimestepGroup } from "./scales.ts";
 
 /** The error of a layer that alone is in bytes. */
 export interface Sensitivity {
@@ -42,13 +43,13 @@ function relativeError(a: readonly Float32Array[], b: readonly Float32Array[]): 
 export async function errorOf(
   model: Model,
   engine: Engine,
-  scales: Scales,
+  groups: readonly TimestepGroup[],
   calls: readonly Call[],
 ): Promise<number> {
   const { weights } = model.unet;
   const exact = await answersOf(engine.compile(unetOf(model), weights), calls);
   return relativeError(
-    await answersOf(engine.compile(unetOf(model), weights, scales), calls),
+    await answersOf(networkInBytes(engine, unetOf(model), weights, groups), calls),
     exact,
   );
 }
@@ -64,21 +65,24 @@ const GRAPHS = 8; // open at once in an engine: each holds a network's weights
 export async function sensitivities(
   model: Model,
   open: () => Promise<Engine>,
-  scales: Scales,
+  groups: readonly TimestepGroup[],
   calls: readonly Call[],
   onLayer: (done: number) => void = () => {},
 ): Promise<Sensitivity[]> {
   const { weights } = model.unet;
   const found: Sensitivity[] = [];
   let exact: Float32Array[] | undefined;
-  const layers = [...scales];
+  const layers = [...new Set(groups.flatMap(({ scales }) => [...scales.keys()]))];
   for (let first = 0; first < layers.length; first += GRAPHS) {
     const engine = await open();
     try {
       exact ??= await answersOf(engine.compile(unetOf(model), weights), calls);
-      for (const [layer, own] of layers.slice(first, first + GRAPHS)) {
+      for (const layer of layers.slice(first, first + GRAPHS)) {
         onLayer(found.length);
-        const network = engine.compile(unetOf(model), weights, new Map([[layer, own]]));
+        const alone = groups.map(({ below, scales }) => {
+          return { below, scales: new Map([...scales].filter(([name]) => name === layer)) };
+        });
+        const network = networkInBytes(engine, unetOf(model), weights, alone);
         found.push({ layer, error: relativeError(await answersOf(network, calls), exact) });
       }
     } finally {

@@ -2,11 +2,19 @@ import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@st
 import { join } from "@std/path";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { readScales } from "../../quantization/file.ts";
+import type { Scales } from "../../quantization/scales.ts";
 import { check, denoise, readPng, refuse, succeed } from "./_main.ts";
 import { writeTiny } from "./_tiny.ts";
 
 const PATH = ["--steps", "2", "-n", "2"];
 const DRAW = ["--steps", "2", "-n", "2", "--seed", "5", "--engine", "onnx", "--threads", "1"];
+
+/** The scales in a file that has them for all timesteps. */
+function scalesIn(path: string): Scales {
+  const [{ scales } = { scales: new Map() }, ...more] = readScales(path).groups;
+  assertEquals(more, []);
+  return scales;
+}
 
 /** A test that gets a folder and a tiny model in it. */
 function checkTiny(name: string, fn: (folder: string, model: string) => Promise<void>): void {
@@ -22,7 +30,8 @@ checkTiny("quantize writes scales beside the weights, the same each time", async
   const { stderr, stdout } = await succeed("quantize", model, ...PATH);
   assertStringIncludes(stderr, `Wrote ${path} (`);
   assertEquals(stdout.length, 0);
-  const { scales, calibration } = readScales(path);
+  const { calibration } = readScales(path);
+  const scales = scalesIn(path);
   assert(scales.has("down_blocks.0.resnets.0.conv1") && scales.has("mid_block.attentions.0.to_q"));
   const names = [...scales.keys()].join();
   assert(!/conv_in|conv_out|time_emb/.test(names), names);
@@ -42,7 +51,7 @@ checkTiny(
       ...["quantize", model, ...PATH, "-o", some, "--float", "up_blocks", "--uncorrected"],
       ...["--ranges", "percentile", "--percentile", "95"],
     );
-    const [left, right] = [readScales(all).scales, readScales(some).scales];
+    const [left, right] = [scalesIn(all), scalesIn(some)];
     assert(![...right.keys()].some((name) => name.includes("up_blocks")));
     assert(right.size < left.size && right.size > 0);
     const name = "down_blocks.0.resnets.0.conv1";
@@ -63,7 +72,10 @@ checkTiny("quantize --report prints each layer's error, the worst first", async 
   const { stdout } = await succeed("quantize", model, ...PATH, "-o", out, "--report");
   const [, ...lines] = new TextDecoder().decode(stdout).trimEnd().split("\n");
   const rows = lines.map((line) => /^ *(\S+) %  (\S+)$/.exec(line)?.slice(1) ?? []);
-  assertEquals(rows.map(([, name]) => name).sort(), [...readScales(out).scales.keys()].sort());
+  assertEquals(
+    rows.map(([, name]) => name).sort(),
+    [...scalesIn(out).keys()].sort(),
+  );
   const errors = rows.map(([error]) => Number(error));
   assert(errors.every((error, i) => error >= 0 && error <= (errors[i - 1] ?? Infinity)));
   assert((errors[0] ?? 0) > 0);
@@ -177,4 +189,27 @@ check("quantize refuses a model that there is not", async () => {
   const { code, stderr } = await denoise("quantize", "nothing/there");
   assertEquals(code, 1);
   assertStringIncludes(stderr, 'Cannot find the model "nothing/there"');
+});
+
+checkTiny("groups of timesteps are drawn with scales of their own", async (folder, model) => {
+  const path = join(model, "unet", "quantization.json");
+  await succeed("quantize", model, "--steps", "4", "-n", "2", "--groups", "2");
+  const { groups } = readScales(path);
+  assertEquals(groups.map(({ below }) => below), [749, Infinity]); // of 999, 749, 499 and 249
+  const draw = async (name: string) => {
+    const image = join(folder, name);
+    const args = ["sample", model, ...DRAW.slice(2), "--steps", "4", "-o", image, "-v"];
+    const { stderr } = await succeed(...args);
+    assertStringIncludes(stderr, "in 2 groups of timesteps");
+    return (await readPng(image)).pixels;
+  };
+  const own = await draw("own.png");
+  const text = await Deno.readTextFile(path);
+  await Deno.writeTextFile(path, text.replace('"below": 749', '"below": 0'));
+  assertNotEquals(await draw("last.png"), own); // the second group's for all
+  await refuse(
+    2,
+    "Cannot write one graph of 2 groups",
+    ...["trace", model, "--precision", "int8"],
+  );
 });

@@ -3,18 +3,20 @@ import { join } from "@std/path";
 import type { Weights } from "../../models/weights.ts";
 import { readScales, scalesPath, writeScales } from "../../quantization/file.ts";
 import { fingerprintOf } from "../../quantization/fingerprint.ts";
-import type { Scales } from "../../quantization/scales.ts";
+import { groupAt, groupEnds, type Scales } from "../../quantization/scales.ts";
 
 const SCALES: Scales = new Map([
   ["mid.conv1", { input: [[-0.5, 2], [-1, 1]], output: [3, 0.25], correction: [0.125, -1] }],
   ["mid.to_q", { input: [[-4, 4]], output: undefined, correction: undefined }],
 ]);
 
+const GROUPS = [{ below: 500.5, scales: SCALES }, { below: Infinity, scales: SCALES }];
+
 async function withFile(run: (path: string) => void | Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
     const path = scalesPath(folder);
-    await writeScales(path, { weights: "0123", calibration: { images: 4 }, scales: SCALES });
+    await writeScales(path, { weights: "0123", calibration: { images: 4 }, groups: GROUPS });
     await run(path);
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -26,7 +28,7 @@ Deno.test("scales are read as they were written", () =>
     assertEquals(readScales(path), {
       weights: "0123",
       calibration: { images: 4 },
-      scales: SCALES,
+      groups: GROUPS,
     });
   }));
 
@@ -46,6 +48,8 @@ Deno.test("a damaged file of scales is refused with its name and the layer", () 
         ["[-4,4]", '"wide"', 'layer "mid.to_q": input must be a list of ranges'],
         ["[3,0.25]", "[3,-1]", 'layer "mid.conv1": output must be a list of magnitudes'],
         ["[0.125,-1]", "{}", 'layer "mid.conv1": correction must be a list of numbers'],
+        ["500.5", "null", "below must be a timestep in each group but the last"],
+        ['"groups"', '"group"', "groups must be a list of scales by timestep"],
         ['"output"', '"outputs"', 'layer "mid.conv1": its key "outputs" is not known'],
       ] as const
     ) {
@@ -69,4 +73,13 @@ Deno.test("fingerprintOf() tells weights, types and shapes apart, not their orde
   for (const change of [{ dtype: "F16" }, { shape: [1, 2] }, { first: 1.5 }]) {
     assertNotEquals(await fingerprintOf(weights(change)), known);
   }
+});
+
+Deno.test("groupEnds() deals timesteps evenly, and groupAt() finds them again", () => {
+  const timesteps = [900, 700, 500, 300, 100, 900];
+  assertEquals(groupEnds(timesteps, 1), [Infinity]);
+  const groups = groupEnds(timesteps, 2).map((below) => ({ below }));
+  assertEquals(groups.map(({ below }) => below), [700, Infinity]);
+  assertEquals(timesteps.map((t) => groupAt(groups, t)), [1, 1, 0, 0, 0, 1]);
+  assertEquals(groupEnds([5], 4), [Infinity]);
 });

@@ -29,12 +29,10 @@ Deno.test("digits in int8 are the digits of float32, at ten steps", async () => 
       rng: "philox",
     };
     const draw = { plan, settings, first: 0, end: 4, batchSize: 4 };
-    const { layers, calls } = await calibrate(model, engine, draw);
-    const scales = chooseScales(layers, model.unet.weights, {
-      ranges: "minmax",
-      percentile: 100,
-      float: [],
-      correct: true,
+    const { groups: seen, calls } = await calibrate(model, engine, draw);
+    const choice = { ranges: "minmax", percentile: 100, float: [], correct: true } as const;
+    const scales = seen.map(({ below, layers }) => {
+      return { below, scales: chooseScales(layers, model.unet.weights, choice) };
     });
     const error = await errorOf(model, engine, scales, calls);
     tf.dispose(calls.flat());
