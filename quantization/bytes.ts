@@ -44,14 +44,17 @@ export function byteWeights(values: Float32Array, rows: number): ByteWeights {
   const bytes = new Int8Array(values.length);
   const steps = new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
-    const start = row * size;
-    let magnitude = 0;
-    for (let i = start; i < start + size; i++) {
-      magnitude = Math.max(magnitude, Math.abs(values[i] ?? 0));
+    const own = values.subarray(row * size, (row + 1) * size);
+    let most = 0;
+    for (const value of own) {
+      if (value > most) most = value;
+      else if (-value > most) most = -value;
     }
-    const step = stepOf(magnitude);
+    const step = stepOf(most);
     steps[row] = step;
-    for (let i = start; i < start + size; i++) bytes[i] = Math.round((values[i] ?? 0) / step);
+    const [pace, half] = [1 / step, 128.5]; // truncation above zero is faster than rounding
+    let at = row * size;
+    for (const value of own) bytes[at++] = ((value * pace + half) | 0) - 128;
   }
   return { bytes, steps };
 }
