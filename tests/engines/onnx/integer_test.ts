@@ -3,6 +3,7 @@ import * as tf from "tfjs";
 import type { Computation, Engine, LayerValues } from "../../../engines/engine.ts";
 import { onnxEngine } from "../../../engines/onnx.ts";
 import { conv, linear, upsample } from "../../../models/layers.ts";
+import { encodeSafetensors, readSafetensors } from "../../../models/safetensors.ts";
 import type { Weights } from "../../../models/weights.ts";
 import { noiseStream } from "../../../noise/mod.ts";
 import { affineOf, byteWeights, stepOf } from "../../../quantization/bytes.ts";
@@ -255,6 +256,47 @@ check("a product in bytes is what a sum over bytes is, in float32", async (engin
     assertAlmostEquals(value, expected, 1e-4);
   });
 });
+
+check(
+  "weights in half precision and in a file are those that they are in memory",
+  async (engine) => {
+    const { weight, bias } = layer("a", OUT, CHANNELS, 3);
+    const path = await Deno.makeTempFile();
+    try {
+      const tensors = new Map([
+        ["a.weight", { shape: [OUT, CHANNELS, 3, 3], values: weight }],
+        ["a.bias", { shape: [OUT], values: bias }],
+        ["b.weight", { shape: [OUT, OUT, 1], values: weight.slice(0, OUT * OUT) }],
+        ["b.bias", { shape: [OUT], values: bias }],
+      ]);
+      await Deno.writeFile(path, encodeSafetensors(tensors, "F16"));
+      const halves = readSafetensors(path).tensors;
+      const singles: Weights = new Map([...halves].map(([name, { shape, read }]) => {
+        const values = read();
+        return [name, { name, shape, dtype: "F32", read: () => values }];
+      }));
+      const network: Computation = (scope, x) => {
+        const y = conv(scope.at("a"), asMap(x as tf.Tensor), OUT);
+        const rows = tf.reshape(y, [FROM * FROM, OUT]);
+        return [y, linear(scope.at("b"), rows, OUT, { pointwise: true })];
+      };
+      const scales = new Map([
+        ["a", { input: [RANGE], output: OUTPUT }],
+        ["b", { input: [[-20, 20] as const] }],
+      ]);
+      const x = image(near(RANGE, FROM * FROM * CHANNELS, 7));
+      const answers = await Promise.all(
+        [halves, singles].map((weights) => engine.compile(network, weights, scales)(x)),
+      );
+      const [left, right] = answers.map((tensors) => tensors.map((y) => [...y.dataSync()]));
+      assertEquals(left, right);
+      const [plain] = await engine.compile(network, halves)(x);
+      assert(plain?.dataSync().some((value, i) => value !== left?.[0]?.[i])); // it was in bytes
+    } finally {
+      await Deno.remove(path);
+    }
+  },
+);
 
 check("layers that are watched tell what they take and give", async (engine) => {
   const made = layer("a", OUT, 2 * CHANNELS, 3);
