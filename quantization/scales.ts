@@ -15,8 +15,8 @@ export interface LayerScales {
    */
   readonly input: readonly Range[];
   /**
-   * The greatest magnitude of each output channel; of all of them where it is one number; absent
-   * where the output stays float32.
+   * The greatest magnitude of each output channel of a convolution; absent where the output stays
+   * float32, as that of a product does.
    */
   readonly output?: readonly number[] | undefined;
   /**

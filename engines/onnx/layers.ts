@@ -65,8 +65,7 @@ export function parameterOf(edge: Edge): Parameter | undefined {
 /**
  * Has a layer's input and output looked at, where that is asked for.
  *
- * @param axis Of the input's channels
- * @param outAxis Of the output's
+ * @param axis Of the input's channels; those of the output are axis 1
  */
 export function watch(
   graph: Graph,
@@ -75,7 +74,6 @@ export function watch(
   input: Edge,
   axis: number,
   output: Edge,
-  outAxis: number,
 ): void {
   const { watched } = graph.layers;
   const layer = watched && parameterOf(weights)?.layer;
@@ -90,7 +88,7 @@ export function watch(
     layer,
     kind,
     parts: partsOf(graph, input, axis).map((part, index) => look(`input${index}`, part, axis)),
-    output: look("output", output, outAxis),
+    output: look("output", output, 1),
   });
 }
 

@@ -71,7 +71,7 @@ checkTiny("quantize --report prints each layer's error, the worst first", async 
   const out = join(folder, "scales.json");
   const { stdout } = await succeed("quantize", model, ...PATH, "-o", out, "--report");
   const [, ...lines] = new TextDecoder().decode(stdout).trimEnd().split("\n");
-  const rows = lines.map((line) => /^ *(\S+) %  (\S+)$/.exec(line)?.slice(1) ?? []);
+  const rows = lines.map((line) => /^ *(\S+) % {2}(\S+)$/.exec(line)?.slice(1) ?? []);
   assertEquals(
     rows.map(([, name]) => name).sort(),
     [...scalesIn(out).keys()].sort(),

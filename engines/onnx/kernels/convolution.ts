@@ -106,7 +106,7 @@ function convolve(
   if (bytes) return bytes;
   const image = stored(graph, x, CHANNELS_FIRST);
   const edge = convolveEdges(graph, image, filter, bias, window, dims);
-  if (group === 1) watch(graph, "convolution", filter, image, 1, edge, 1);
+  if (group === 1) watch(graph, "convolution", filter, image, 1, edge);
   return value(edge, shape, CHANNELS_FIRST);
 }
 

@@ -129,9 +129,12 @@ export function integerConvolution(
   const input = inputOf(graph, layer, stored(graph, x, CHANNELS_FIRST), scales);
   const { bytes, steps } = weightsOf(graph, parameter, input.steps);
   const offsets = valuesOf(bias, out);
-  const outputs = scales.output.map(stepOf);
-  const whole = outputs.length === 1;
-  const [first = 1] = outputs;
+  const outputs = Float32Array.from(scales.output, stepOf);
+  if (outputs.length !== out) {
+    throw new TypeError(
+      `Cannot compute ${layer} in bytes: it has ${out} outputs, and scales for ${outputs.length}`,
+    );
+  }
   const vector = (values: Float32Array) => graph.constant("float32", [out], values);
   // What is summed has the step of input times weight, and so has the bias.
   const bound = 2 ** 31 - 1;
@@ -140,7 +143,7 @@ export function integerConvolution(
     return Math.min(bound, Math.max(-bound, Math.round(offset / (input.scale * step))));
   });
   // A step of each output channel is asked for as a weight's step: the operation has only one.
-  const weightSteps = whole ? steps : steps.map((step, channel) => step / (outputs[channel] ?? 1));
+  const weightSteps = steps.map((step, channel) => step / (outputs[channel] ?? 1));
   const y = graph.node(
     "QLinearConv",
     [
@@ -150,7 +153,7 @@ export function integerConvolution(
       graph.initializer(`${layer}.bytes`, "int8", dims, { kind: "lazy", read: () => bytes }),
       vector(weightSteps),
       graph.constant("int8", [out], new Int8Array(out)),
-      float(graph, whole ? first : 1),
+      float(graph, 1),
       byte(graph, MIDDLE),
       graph.constant("int32", [out], sums),
     ],
@@ -158,10 +161,12 @@ export function integerConvolution(
     attributes,
   );
   const floats = { type: "float32", dims: form.dims } as const;
-  const step = float(graph, whole ? first : 1);
-  const flat = graph.node("DequantizeLinear", [y, step, byte(graph, MIDDLE)], floats);
-  if (whole) return value(flat, form.shape, CHANNELS_FIRST);
-  const wide = graph.constant("float32", [1, out, 1, 1], Float32Array.from(outputs));
+  const flat = graph.node(
+    "DequantizeLinear",
+    [y, float(graph, 1), byte(graph, MIDDLE)],
+    floats,
+  );
+  const wide = graph.constant("float32", [1, out, 1, 1], outputs);
   return value(graph.node("Mul", [flat, wide], floats), form.shape, CHANNELS_FIRST);
 }
 

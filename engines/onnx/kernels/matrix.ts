@@ -44,7 +44,7 @@ export function product(graph: Graph, a: Value, b: Value): Value {
       const [transA = 0, transB = 0] = flags;
       const edge = graph.node("Gemm", [left.edge, right.edge], form, { transA, transB });
       if (transB === 1) {
-        watch(graph, "product", right.edge, left.edge, left.order.indexOf(1), edge, 1);
+        watch(graph, "product", right.edge, left.edge, left.order.indexOf(1), edge);
       }
       return value(edge);
     }
