@@ -30,7 +30,7 @@ const WARM_UP = 2;
  * warmed up outside of the time that is measured, so that the first cell is not the slowest one.
  */
 export function metered(inner: Engine): Metered {
-  let [calls, outside] = [0, 0];
+  let [calls, outside, measuring] = [0, 0, false];
   const aside = async <T>(work: () => Promise<T>): Promise<T> => {
     const start = performance.now();
     try {
@@ -43,7 +43,7 @@ export function metered(inner: Engine): Metered {
     const seen = new Set<string>();
     return async (...inputs) => {
       const shapes = inputs.map(({ shape }) => shape.join("x")).join(" ");
-      if (!seen.has(shapes)) {
+      if (measuring && !seen.has(shapes)) {
         seen.add(shapes);
         await aside(async () => {
           for (let i = 0; i < WARM_UP; i++) tf.dispose(await run(...inputs));
@@ -63,7 +63,8 @@ export function metered(inner: Engine): Metered {
     aside,
     async measure(work) {
       const [start, called, before] = [performance.now(), calls, outside];
-      const result = await work();
+      measuring = true;
+      const result = await work().finally(() => measuring = false);
       const seconds = (performance.now() - start - (outside - before)) / 1000;
       return { result, seconds, calls: calls - called };
     },

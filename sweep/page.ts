@@ -1,0 +1,221 @@
+/**
+ * A sweep as one HTML file: cells in rows and columns; who points at one, or comes to it by the
+ * keyboard, sees its trajectory played and its settings below.
+ *
+ * @module
+ */
+import { escape, pageFile, pictureUri } from "../evaluation/html.ts";
+import type { Figure } from "../evaluation/metric.ts";
+import { colorOf, plot } from "../evaluation/plot.ts";
+import { valueText } from "../evaluation/report.ts";
+import type { Bitmap } from "../images/pixels.ts";
+import { makeSheet } from "../images/sheet.ts";
+import { readNumber } from "../plugins/number.ts";
+import { type Axis, product } from "./axis.ts";
+import type { Grid } from "./grid.ts";
+
+/** What a page shows of a cell. */
+export interface Shown {
+  /** A value of each axis, by its name. */
+  readonly values: Readonly<Record<string, string>>;
+  /** What else it was made with and took, in rows of the card. */
+  readonly about: readonly (readonly [name: string, value: string])[];
+  /** On the way from noise, the last one is the result; absent where there is none. */
+  readonly film?: readonly Bitmap[] | undefined;
+  /** Why there is none. */
+  readonly missing?: string | undefined;
+  /** What was measured of it. */
+  readonly figures?: readonly Figure[] | undefined;
+}
+
+/** All that a page shows. */
+export interface SweepPage {
+  readonly title: string;
+  /** What is the same in all cells. */
+  readonly note: string;
+  readonly grid: Grid;
+  /** In reading order. */
+  readonly cells: readonly Shown[];
+  /** What the figures are of. */
+  readonly measured?: string | undefined;
+}
+
+/** A cell's width in pixels, at least. */
+const EDGE = 96;
+
+const STYLE = `
+body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
+.blocks { overflow-x: auto; }
+.blocks table { margin-bottom: 1.5rem; }
+.blocks th, .blocks td { border: 0; padding: 0 8px 8px 0; text-align: center; vertical-align: middle; }
+.blocks th { font-weight: normal; max-width: 12rem; overflow-wrap: anywhere; }
+.blocks thead th { vertical-align: bottom; }
+.blocks .axis { font-weight: bold; text-align: left; }
+.blocks tbody th, .blocks .corner {
+  position: sticky; left: 0; z-index: 1; background: Canvas; padding-right: 12px; text-align: right;
+}
+.cell { width: var(--w); cursor: default; }
+.film {
+  width: var(--w); height: var(--h); image-rendering: pixelated;
+  background: var(--film) 100% 0 / calc(var(--frames) * 100%) 100%;
+}
+.cell:focus { outline: 3px solid Highlight; outline-offset: 2px; }
+.cell:hover .film, .cell:focus .film {
+  animation: play calc(var(--frames) * 0.16s) steps(var(--frames), jump-none) infinite;
+}
+@keyframes play { from { background-position: 0 0; } 75%, to { background-position: 100% 0; } }
+.still .film { animation: none !important; }
+.missing { width: var(--w); min-height: var(--h); display: grid; place-items: center;
+  background: #8882; font-size: 0.8rem; overflow-wrap: anywhere; }
+.figures { font-size: 0.8rem; font-variant-numeric: tabular-nums; line-height: 1.3; }
+.card, .hint {
+  position: fixed; inset: auto 0 0 0; height: 15rem; box-sizing: border-box; padding: 1rem 2rem;
+  background: Canvas; border-top: 1px solid #8886; text-align: left;
+}
+.card { display: none; gap: 2rem; z-index: 2; overflow: auto; }
+.cell:focus .card { display: flex; }
+.cell:hover .card { display: flex; z-index: 3; }
+.card .film { --w: calc(var(--ratio) * 13rem); --h: 13rem; flex: none; }
+.card dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0 1rem; margin: 0;
+  font-size: 0.85rem; align-content: start; flex: 1; }
+.card dt { opacity: 0.7; } .card dd { margin: 0; overflow-wrap: anywhere; }
+.card .value { font-weight: bold; }
+.hint { color: GrayText; }
+.key { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.5rem; padding: 0; font-size: 0.85rem; }
+.key i { display: inline-block; width: 1.5em; height: 3px; margin-right: 0.5em; vertical-align: middle; }
+@media (prefers-reduced-motion: reduce) { .film { animation: none !important; } }
+@media print { body { padding: 0; } .card, .hint { display: none !important; } }
+`;
+
+/** The page's file. */
+export function sweepPage({ title, note, grid, cells, measured }: SweepPage): string {
+  const figures = measured === undefined ? "" : `<h2>Fidelity and diversity</h2>
+<p>${escape(measured)}</p>
+${plots(grid, cells)}
+<h2>Cells</h2>`;
+  return pageFile(
+    title,
+    `<p>${escape(note)}</p>
+${figures}
+<div class="blocks">
+${blocksHtml(grid, cells)}
+</div>
+<p class="hint">Point at a cell, or come to it with the Tab key: its way from noise, its settings and
+its time are shown here.</p>`,
+    STYLE,
+  );
+}
+
+function blocksHtml({ across, down, blocks }: Grid, cells: readonly Shown[]): string {
+  const columns = across.values.length;
+  const size = down.values.length * columns;
+  const heads = across.values.map((value) => `<th scope="col">${escape(value)}</th>`).join("");
+  return product(blocks.map(({ values }) => values)).map((values, block) => {
+    const rows = down.values.map((value, row) => {
+      const start = block * size + row * columns;
+      const items = cells.slice(start, start + columns).map((cell, i) => cellHtml(cell, start + i));
+      return `<tr><th scope="row">${escape(value)}</th>${
+        items.map((item) => `<td>${item}</td>`).join("")
+      }</tr>`;
+    });
+    const heading = values.map((value, i) => `${blocks[i]?.name} ${value}`).join(" · ");
+    return `${heading === "" ? "" : `<h2>${escape(heading)}</h2>\n`}<table>
+<thead>
+<tr><td class="corner"></td><th class="axis" colspan="${columns}" scope="colgroup">${
+      escape(across.name)
+    }</th></tr>
+<tr><td class="corner axis">${escape(down.name)}</td>${heads}</tr>
+</thead>
+<tbody>
+${rows.join("\n")}
+</tbody>
+</table>`;
+  }).join("\n");
+}
+
+function cellHtml({ values, about, film, missing, figures = [] }: Shown, number: number): string {
+  const name = escape(Object.entries(values).map((pair) => pair.join(" ")).join(", "));
+  const [frame] = film ?? [];
+  if (film === undefined || frame === undefined) {
+    const size = `--w:${EDGE}px;--h:${EDGE}px`;
+    return `<div class="missing" style="${size}">${escape(missing ?? "not drawn")}</div>`;
+  }
+  const zoom = Math.max(1, Math.round(EDGE / frame.width));
+  const strip = pictureUri(makeSheet(film, { columns: film.length, padding: 0 }));
+  const style = [
+    `--w:${frame.width * zoom}px`,
+    `--h:${frame.height * zoom}px`,
+    `--ratio:${frame.width / frame.height}`,
+    `--frames:${film.length}`,
+    `--film:url(${strip})`,
+  ].join(";");
+  const rows = [
+    ...Object.entries(values).map(([name, value]) => row(name, value, "value")),
+    ...about.map(([name, value]) => row(name, value)),
+    ...figures.map((figure) => row(figure.label, valueText(figure))),
+  ];
+  const below = figures.filter(({ name }) => SHORT.includes(name)).map(({ label, value, digits }) =>
+    `${escape(label.replace(/^Class a/, "A").toLowerCase())} ${value.toFixed(Math.min(2, digits))}`
+  );
+  const still = film.length === 1 ? " still" : ""; // of one step
+  return `<div class="cell${still}" tabindex="0" role="group" aria-label="${name}" aria-describedby="c${number}" style="${style}">
+<div class="film" role="img" aria-label="${name}"></div>${
+    below.length === 0 ? "" : `<div class="figures">${below.join("<br>")}</div>`
+  }
+<div class="card" id="c${number}"><div class="film"></div><dl>${rows.join("")}</dl></div>
+</div>`;
+}
+
+function row(name: string, value: string, kind = ""): string {
+  return `<dt>${escape(name)}</dt><dd${kind && ` class="${kind}"`}>${escape(value)}</dd>`;
+}
+
+/** The figures that stand below a cell and are plotted: fidelity and diversity. */
+const SHORT: readonly string[] = ["accuracy", "precision", "recall", "fid"];
+
+/**
+ * Each figure along the axis across, and fidelity against diversity, with a line for each choice of the
+ * other axes; nothing where that axis is no number.
+ */
+function plots({ across, down, blocks }: Grid, cells: readonly Shown[]): string {
+  const xs = across.values.map(readNumber);
+  if (xs.some(Number.isNaN)) return "";
+  const rows = product([...blocks, down].map(({ values }) => values));
+  const lineOf = (x: string | undefined, y: string) =>
+    rows.map((_, row) => ({
+      points: xs.flatMap((value, column) => {
+        const { figures = [] } = cells[row * xs.length + column] ?? {};
+        const of = (name: string) => figures.find((figure) => figure.name === name)?.value;
+        const [at, height] = [x === undefined ? value : of(x), of(y)];
+        return at === undefined || height === undefined ? [] : [[at, height] as const];
+      }),
+    }));
+  const found = cells.flatMap(({ figures = [] }) => figures);
+  const labelOf = (name: string) => found.find((figure) => figure.name === name)?.label;
+  const name = escape(across.name);
+  const drawn = SHORT.flatMap((figure) => {
+    const label = labelOf(figure);
+    return label === undefined
+      ? []
+      : [plot({ title: `${escape(label)} by ${name}`, x: name, lines: lineOf(undefined, figure) })];
+  });
+  const fidelity = ["accuracy", "precision"].find((figure) => labelOf(figure) !== undefined);
+  if (fidelity !== undefined && labelOf("recall") !== undefined) {
+    drawn.push(plot({
+      title: `${escape(labelOf(fidelity) ?? "")} against recall`,
+      x: "recall",
+      lines: lineOf("recall", fidelity),
+    }));
+  }
+  return `<div class="plots">\n${drawn.join("\n")}\n</div>${key([...blocks, down], rows)}`;
+}
+
+/** What the lines are. */
+function key(axes: readonly Axis[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 1) return "";
+  const items = rows.map((values, index) => {
+    const name = values.map((value, i) => `${axes[i]?.name} ${value}`).join(", ");
+    return `<li><i style="background:${colorOf(index)}"></i>${escape(name)}</li>`;
+  });
+  return `\n<ul class="key">${items.join("")}</ul>`;
+}
