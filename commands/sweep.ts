@@ -324,7 +324,7 @@ async function sweep(
     if (drawn > 0) {
       const note = noteOf(cells, flags);
       const sheet = drawSheet({
-        title: titleOf(cells),
+        title: titleOf(cells, grid),
         note,
         grid,
         pictures: outcomes.map(({ finished }) => finished?.film.at(-1)),
@@ -483,8 +483,10 @@ function noteOf(cells: readonly Cell[], { count }: SweepValues): string {
   return [images, ...same.map(([name, value]) => `${name.toLowerCase()} ${value}`)].join(" · ");
 }
 
-function titleOf(cells: readonly Cell[]): string {
-  return [...new Set(cells.map(({ model }) => model.name))].join(" and ");
+function titleOf(cells: readonly Cell[], { across, down, blocks }: Grid): string {
+  const names = [across, down, ...blocks].map(({ name }) => name);
+  const models = new Set(cells.map(({ model }) => model.name));
+  return `${[...models].join(" and ")} by ${names.filter((name) => name !== "").join(", ")}`;
 }
 
 function pageOf(
@@ -495,7 +497,7 @@ function pageOf(
 ): string {
   const measured = outcomes.some((outcome) => outcome.measured !== undefined);
   return sweepPage({
-    title: titleOf(cells),
+    title: titleOf(cells, grid),
     note: noteOf(cells, flags),
     grid,
     measured: measured

@@ -41,7 +41,7 @@ export interface SweepPage {
 }
 
 /** A cell's width in pixels, at least. */
-const EDGE = 96;
+const EDGE = 112;
 
 const STYLE = `
 body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
@@ -75,12 +75,12 @@ body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
 .card { display: none; gap: 2rem; z-index: 2; overflow: auto; }
 .cell:focus .card { display: flex; }
 .cell:hover .card { display: flex; z-index: 3; }
-.card .film { --w: calc(var(--ratio) * 13rem); --h: 13rem; flex: none; }
-.card dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0 1rem; margin: 0;
-  font-size: 0.85rem; align-content: start; flex: 1; }
+.card .film { --w: calc(var(--ratio) * 12.5rem); --h: 12.5rem; flex: none; }
+.card dl { columns: 22rem 3; margin: 0; font-size: 0.85rem; flex: 1; }
+.card dl div { display: grid; grid-template-columns: 7rem minmax(0, 1fr); break-inside: avoid; }
 .card dt { opacity: 0.7; } .card dd { margin: 0; overflow-wrap: anywhere; }
 .card .value { font-weight: bold; }
-.hint { color: GrayText; }
+.hint { margin: 0; opacity: 0.7; }
 .key { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.5rem; padding: 0; font-size: 0.85rem; }
 .key i { display: inline-block; width: 1.5em; height: 3px; margin-right: 0.5em; vertical-align: middle; }
 @media (prefers-reduced-motion: reduce) { .film { animation: none !important; } }
@@ -151,7 +151,8 @@ function cellHtml({ values, about, film, missing, figures = [] }: Shown, number:
   ].join(";");
   const rows = [
     ...Object.entries(values).map(([name, value]) => row(name, value, "value")),
-    ...about.map(([name, value]) => row(name, value)),
+    ...about.filter(([name, value]) => values[name.toLowerCase()] !== value)
+      .map(([name, value]) => row(name, value)),
     ...figures.map((figure) => row(figure.label, valueText(figure))),
   ];
   const below = figures.filter(({ name }) => SHORT.includes(name)).map(({ label, value, digits }) =>
@@ -167,7 +168,9 @@ function cellHtml({ values, about, film, missing, figures = [] }: Shown, number:
 }
 
 function row(name: string, value: string, kind = ""): string {
-  return `<dt>${escape(name)}</dt><dd${kind && ` class="${kind}"`}>${escape(value)}</dd>`;
+  return `<div><dt>${escape(name)}</dt><dd${kind && ` class="${kind}"`}>${
+    escape(value)
+  }</dd></div>`;
 }
 
 /** The figures that stand below a cell and are plotted: fidelity and diversity. */

@@ -86,7 +86,7 @@ export function drawSheet({ title, note, grid, pictures }: Sheet): Bitmap {
       y += lines.length * leading(TITLE) + 6;
     }
     write(across.name, left, y, HEAD);
-    write(down.name, left - 14, y + headHeight - leading(HEAD), HEAD, 1);
+    write(down.name, left - 14, y + headHeight - 4 - leading(LABEL), HEAD, 1);
     heads.forEach((head, column) =>
       head.forEach((line, i) =>
         write(
