@@ -15,7 +15,7 @@ export const MOST = 400;
  * @throws {RangeError} If a range has too many values or its step leads nowhere.
  */
 export function rangeOf(piece: string): string[] {
-  const [, first, last, stride] = piece.match(/^([^/]+?)\.\.([^/]+?)(?:\/(.+))?$/) ?? [];
+  const [, first, last, stride] = piece.match(/^([^/]*[^./])\.\.(?!\.)([^/]+?)(?:\/(.+))?$/) ?? [];
   const [start, end] = [readNumber(first ?? ""), readNumber(last ?? "")];
   if (Number.isNaN(start) || Number.isNaN(end)) return [piece];
   const fail = (reason: string) => new RangeError(`Cannot use the range ${piece}: ${reason}`);
