@@ -58,7 +58,7 @@ export const GLYPHS: Readonly<Record<string, string>> = {
   i: "040e 0000",
   j: "~242g2i0i 2020",
   k: "000e 740a 377e",
-  l: "000e",
+  l: "~000a0e3e",
   m: "040e ~080464686e ~6864c4c8ce",
   n: "040e ~080474787e",
   o: "@04848e0e",
