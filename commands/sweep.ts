@@ -269,6 +269,9 @@ async function describe(cells: readonly Cell[], flags: SweepValues, io: Io): Pro
     rows.push({ values, steps: settings.steps, calls, images: flags.count + (flags.measure ?? 0) });
   }
   await engine.dispose();
+  const sum = rows.reduce((sum, { calls }) => sum + (calls ?? 0), 0).toLocaleString("en-US");
+  const open = rows.some(({ calls }) => calls === undefined) ? ", and those marked ?" : "";
+  io.log(`${rows.length} cells, ${sum} calls of the network${open}`);
   if (flags.json) return await io.write(JSON.stringify(rows, null, 2));
   const names = Object.keys(rows[0]?.values ?? {}).filter((name) => name !== "steps");
   const lines = rows.map(({ values, steps, calls, images }) => [
@@ -283,9 +286,6 @@ async function describe(cells: readonly Cell[], flags: SweepValues, io: Io): Pro
     table.map((row) => row.map((text, i) => text.padEnd(widths?.[i] ?? 0)).join("  ").trimEnd())
       .join("\n"),
   );
-  const sum = rows.reduce((sum, { calls }) => sum + (calls ?? 0), 0).toLocaleString("en-US");
-  const open = rows.some(({ calls }) => calls === undefined) ? ", and those marked ?" : "";
-  io.log(`${rows.length} cells, ${sum} calls of the network${open}`);
 }
 
 /** What has become of a cell. */
