@@ -231,6 +231,11 @@ checkSweep("leaves out a cell that cannot be drawn and goes on", async (folder, 
   const [good, bad] = cellsOf(result);
   assertEquals([good?.failure, bad?.file], [undefined, undefined]);
   assertStringIncludes(bad?.failure ?? "", "stopped being finite");
+  const none = ["--guidance", "cfg,scale=1e29,1e30", "--steps", "2", "-o", join(folder, "y.png")];
+  const { code, stderr } = await denoise("sweep", model, ...FAST, ...kept, ...none);
+  assertEquals(code, 1);
+  assertMatch(stderr, /^error: Image 0 stopped being finite/m);
+  assert(!(await exists(join(folder, "y.png"))));
 });
 
 checkSweep("compares models, classes, seeds and paths", async (folder, sweep, model) => {
