@@ -76,7 +76,7 @@ body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
 .cell:focus .card { display: flex; }
 .cell:hover .card { display: flex; z-index: 3; }
 .card .film { --w: calc(var(--ratio) * 12.5rem); --h: 12.5rem; flex: none; }
-.card dl { columns: 22rem 3; margin: 0; font-size: 0.85rem; flex: 1; }
+.card dl { columns: 20rem 3; margin: 0; font-size: 0.85rem; flex: 1; align-self: flex-start; }
 .card dl div { display: grid; grid-template-columns: 7rem minmax(0, 1fr); break-inside: avoid; }
 .card dt { opacity: 0.7; } .card dd { margin: 0; overflow-wrap: anywhere; }
 .card .value { font-weight: bold; }
@@ -156,7 +156,7 @@ function cellHtml({ values, about, film, missing, figures = [] }: Shown, number:
     ...figures.map((figure) => row(figure.label, valueText(figure))),
   ];
   const below = figures.filter(({ name }) => SHORT.includes(name)).map(({ label, value, digits }) =>
-    `${escape(label.replace(/^Class a/, "A").toLowerCase())} ${value.toFixed(Math.min(2, digits))}`
+    `${escape(label.replace(/^Class a/, "A"))} ${value.toFixed(Math.min(2, digits))}`
   );
   const still = film.length === 1 ? " still" : ""; // of one step
   return `<div class="cell${still}" tabindex="0" role="group" aria-label="${name}" aria-describedby="c${number}" style="${style}">
