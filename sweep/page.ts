@@ -60,7 +60,7 @@ body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
   background: var(--film) 100% 0 / calc(var(--frames) * 100%) 100%;
 }
 .cell:focus { outline: 3px solid Highlight; outline-offset: 2px; }
-.cell:hover .film, .cell:focus .film {
+.cell:hover .film, .cell:focus-within .film {
   animation: play calc(var(--frames) * 0.16s) steps(var(--frames), jump-none) infinite;
 }
 @keyframes play { from { background-position: 0 0; } 75%, to { background-position: 100% 0; } }
@@ -69,11 +69,11 @@ body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
   background: #8882; font-size: 0.8rem; overflow-wrap: anywhere; }
 .figures { font-size: 0.8rem; font-variant-numeric: tabular-nums; line-height: 1.3; }
 .card, .hint {
-  position: fixed; inset: auto 0 0 0; height: 15rem; box-sizing: border-box; padding: 1rem 2rem;
+  position: fixed; inset: auto 0 0 0; min-height: 15rem; box-sizing: border-box; padding: 1rem 2rem;
   background: Canvas; border-top: 1px solid #8886; text-align: left;
 }
-.card { display: none; gap: 2rem; z-index: 2; overflow: auto; }
-.cell:focus .card { display: flex; }
+.card { display: none; gap: 2rem; z-index: 2; max-height: 60vh; overflow: auto; }
+.cell:focus-within .card { display: flex; }
 .cell:hover .card { display: flex; z-index: 3; }
 .card .film { --w: calc(var(--ratio) * 12.5rem); --h: 12.5rem; flex: none; }
 .card dl { columns: 20rem 3; margin: 0; font-size: 0.85rem; flex: 1; align-self: flex-start; }
