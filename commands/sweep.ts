@@ -7,6 +7,7 @@ import { openImages, sizeText } from "../evaluation/images.ts";
 import { shapeOf } from "../evaluation/sampled.ts";
 import type { Cell } from "../sweep/cell.ts";
 import { type Grid, layOut, placesOf } from "../sweep/grid.ts";
+import { someOf } from "../sweep/measure.ts";
 import { cellJson, noteOf, type Outcome, shownOf, titleOf } from "../sweep/outcome.ts";
 import { sweepPage } from "../sweep/page.ts";
 import { drawSheet } from "../sweep/sheet.ts";
@@ -244,7 +245,7 @@ async function sweep(
       files.push(...await output.finish());
       const page = flags.page ?? files[0]?.replace(/\.png$/i, ".html");
       if (page !== undefined) {
-        const measured = reference && measuredText(flags);
+        const measured = reference && measuredText(reference, flags);
         const shownCells = cells.map((cell, i) => shownOf(cell, outcomes[i]));
         await writeAtomic(page, sweepPage({ ...shown, measured, cells: shownCells }));
         files.push(page);
@@ -266,9 +267,10 @@ async function sweep(
 }
 
 /** What the figures of a page are of. */
-function measuredText({ measure = 0, reference, features }: SweepValues): string {
-  return `Of ${measure.toLocaleString("en-US")} images a cell, against ${reference}, seen by ` +
-    `${features}. Accuracy and precision are fidelity, recall is diversity.`;
+function measuredText({ count, data, features }: Reference, { reference }: SweepValues): string {
+  const [ours, theirs] = [count, data.length].map((images) => images.toLocaleString("en-US"));
+  return `Of ${ours} images a cell, against ${theirs} of ${reference}, seen by ${features.name}. ` +
+    "Accuracy and precision are fidelity, recall is diversity.";
 }
 
 /** Where the sheet goes, and where cells are kept. */
@@ -290,7 +292,7 @@ async function openReference(
 ): Promise<Reference | undefined> {
   if (measure === undefined || reference === undefined) return undefined;
   const chosen = await usage(() => chooseFeatures(features));
-  const data = await usage(() => openImages(reference, {}));
+  const data = someOf(await usage(() => openImages(reference, {})));
   for (const { model } of cells) {
     const [ours, theirs] = [sizeText(shapeOf(model)), sizeText(data)];
     if (ours === theirs) continue;

@@ -54,10 +54,9 @@ export async function yardstickOf(
   const { batchSize, signal, count } = rest;
   const extractor = await features.open(engine);
   const look = { extractor, preprocess: "none", batchSize } as const;
-  const some = someOf(data);
   try {
-    const reference = await extractSide(some, { ...look, signal });
-    return { count, reference, data: some, look, distances: distancesOn(engine) };
+    const reference = await extractSide(data, { ...look, signal });
+    return { count, reference, data, look, distances: distancesOn(engine) };
   } catch (error) {
     await extractor.dispose();
     throw error;

@@ -72,15 +72,15 @@ body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
   position: fixed; inset: auto 0 0 0; min-height: 15rem; box-sizing: border-box; padding: 1rem 2rem;
   background: Canvas; border-top: 1px solid #8886; text-align: left;
 }
-.card { display: none; gap: 2rem; z-index: 2; max-height: 60vh; overflow: auto; }
+.card { display: none; gap: 2rem; z-index: 3; max-height: 60vh; overflow: auto; }
 .cell:focus-within .card { display: flex; }
-.cell:hover .card { display: flex; z-index: 3; }
+.cell:hover .card { display: flex; z-index: 4; }
 .card .film { --w: calc(var(--ratio) * 12.5rem); --h: 12.5rem; flex: none; }
 .card dl { columns: 20rem 3; margin: 0; font-size: 0.85rem; flex: 1; align-self: flex-start; }
 .card dl div { display: grid; grid-template-columns: 7rem minmax(0, 1fr); break-inside: avoid; }
 .card dt { opacity: 0.7; } .card dd { margin: 0; overflow-wrap: anywhere; }
 .card .value { font-weight: bold; }
-.hint { margin: 0; opacity: 0.7; }
+.hint { margin: 0; z-index: 2; color: color-mix(in srgb, CanvasText 70%, Canvas); }
 .key { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.5rem; padding: 0; font-size: 0.85rem; }
 .key i { display: inline-block; width: 1.5em; height: 3px; margin-right: 0.5em; vertical-align: middle; }
 @media (prefers-reduced-motion: reduce) { .film { animation: none !important; } }

@@ -36,6 +36,8 @@ const [EDGE, ROW, NARROW] = [128, 200, 400] as const;
 const leading = ({ size }: Lettering) => Math.round(size * (1 + DESCENT) * 1.3);
 const heightOf = (lines: readonly string[], lettering: Lettering) =>
   lines.length * leading(lettering);
+/** The height of a block's heading with what is left free below it. */
+const headingOf = (lines: readonly string[]) => lines.length && heightOf(lines, TITLE) + 6;
 
 /** Sizes, places and broken lines. */
 interface Layout {
@@ -107,7 +109,7 @@ function layOutSheet({ title, note, grid, pictures }: Sheet): Layout {
     rows,
     blocks: headings,
     head,
-    block: (lines) => heightOf(lines, TITLE) + head + cells,
+    block: (lines) => headingOf(lines) + head + cells,
   };
 }
 
@@ -120,7 +122,7 @@ function drawBlock(
 ): void {
   const heading = blocks[number] ?? [];
   write(page, heading, [MARGIN, top], TITLE);
-  const start = top + heightOf(heading, TITLE);
+  const start = top + headingOf(heading);
   const cells = start + head;
   write(page, [across.name], [left, start], HEAD);
   write(page, [down.name], [left - BESIDE, cells - BELOW - leading(LABEL)], HEAD, 1);

@@ -150,6 +150,13 @@ Deno.test({
         await until(async () => (await shadeAt(tab, cell)) === last(1));
         assertEquals(await shadeAt(tab, cell), last(1));
 
+        const screen = { width: 1000, deviceScaleFactor: 1, mobile: false };
+        await tab.send("Emulation.setDeviceMetricsOverride", { ...screen, height: 440 });
+        const behind = { ...cell, top: 430, bottom: 430 };
+        assert((await boxOf(tab, ".cell > .film", 4)).bottom > 430);
+        assertEquals(await shadeAt(tab, behind), 255, "what lies behind the hint is not seen");
+        await tab.send("Emulation.setDeviceMetricsOverride", { ...screen, height: 900 });
+
         await tab.press("Tab");
         assert((await shown())[0]?.includes("0.25 s"), "the first cell has the focus");
         await tab.press("Tab");

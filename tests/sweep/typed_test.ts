@@ -64,6 +64,8 @@ Deno.test("a list of several plugins is one axis, whatever their options", async
     axes: ["guidance: none cfg,scale=2 cfg,scale=3 apg"],
     cells: ["none", "cfg,scale=2", "cfg,scale=3", "apg"],
   });
+  const cells = await values("guidance", "cfg,scale=1..3,8,from=0,0.5,apg");
+  assertEquals([cells.length, cells[7], cells[8]], [9, "cfg,scale=8,from=0.5", "apg"]);
 });
 
 Deno.test("a word that is an option switches it on and is no value", async () => {
