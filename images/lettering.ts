@@ -57,14 +57,14 @@ export function drawText(
 }
 
 /**
- * A text in lines of at most so many pixels: broken behind spaces and commas, and inside a word where
- * it has none.
+ * A text in lines of at most so many pixels: broken behind spaces and commas, not before a dot that
+ * parts things, and inside a word that is too long.
  */
 export function wrapText(text: string, width: number, lettering: Lettering): string[] {
   const lines: string[] = [];
   const fits = (line: string) => textWidth(line.trimEnd(), lettering) <= width;
   let line = "";
-  for (const word of text.split(/(?<=[ ,])/)) {
+  for (const word of text.split(/(?<=[ ,])(?!·)/)) {
     if (line !== "" && !fits(line + word)) {
       lines.push(line.trimEnd());
       line = "";

@@ -8,6 +8,7 @@ import { metered } from "../../sweep/meter.ts";
 const model = { scheduler: { _class_name: "DDIMScheduler" }, recommended: {} };
 
 Deno.test("callsOf() counts the network's calls of any sampler and path", async () => {
+  tf.enableProdMode(); // silences an advertisement
   await tf.setBackend("cpu");
   const calls = async (sampler: string, steps: number, spacing?: string) =>
     await callsOf(await makePlan(model, { sampler, steps, spacing }));
