@@ -67,7 +67,8 @@ Deno.test("wrapText() breaks behind commas and spaces, and inside words that are
   assertEquals(wrapText("dpmpp_2m_sde,eta=0.5", width, lettering), ["dpmpp_2m_sde,", "eta=0.5"]);
   assertEquals(wrapText("one two", textWidth("two", lettering), lettering), ["one", "two"]);
   assertEquals(wrapText("10", width, lettering), ["10"]);
-  assertEquals(wrapText("one · two", textWidth("one · t", lettering), lettering), ["one ·", "two"]);
+  const dotted = wrapText("ab one · two", textWidth("ab one", lettering), lettering);
+  assertEquals(dotted, ["ab", "one ·", "two"]);
   const lines = wrapText("incomprehensibilities", 50, lettering);
   assertEquals(lines.join(""), "incomprehensibilities");
   assert(lines.length > 2 && lines.every((line) => textWidth(line, lettering) <= 50));
