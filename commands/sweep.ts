@@ -239,7 +239,7 @@ async function sweep(
     const files: string[] = [];
     if (drawn > 0) {
       const shown = { title: titleOf(cells, grid), note: noteOf(cells), grid };
-      const pictures = outcomes.map(({ finished }) => finished?.film.at(-1));
+      const pictures = outcomes.map(({ finished }) => finished?.picture);
       const text = { parameters: `${shown.title}. ${shown.note}`, Software: VERSION };
       await output.add(drawSheet({ ...shown, pictures }), 0, text);
       files.push(...await output.finish());

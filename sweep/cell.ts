@@ -17,10 +17,8 @@ import { edgeOf, type Model } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import { type Settings, settingsText } from "../pipeline/settings.ts";
 import type { Place } from "./grid.ts";
+import { cutStrip, framesOf, shrink, stripOf } from "./film.ts";
 import type { Cost, Metered } from "./meter.ts";
-
-/** Pictures of a trajectory that are kept at most. */
-const FRAMES = 12;
 
 /** What a cell shows, settled. */
 export interface Cell<F extends string = string> extends Place<F> {
@@ -31,7 +29,9 @@ export interface Cell<F extends string = string> extends Place<F> {
 
 /** A cell that was drawn. */
 export interface Finished {
-  /** The images of the cell in one picture, on their way from noise; the last one is the result. */
+  /** The images of the cell, as `sample` lays them out. */
+  readonly picture: Bitmap;
+  /** The same on their way from noise, small; the last one is the result. */
   readonly film: readonly Bitmap[];
   readonly cost: Cost;
   /** Where it is kept. */
@@ -70,23 +70,27 @@ export async function fileOf(
   return join(options.folder, `${key}-${cell.settings.count}.png`);
 }
 
+/** Where a cell's film is kept, beside its picture. */
+const filmOf = (file: string) => file.replace(/\.png$/, "-film.png");
+
 /**
  * The cell as an earlier run kept it; undefined where none did.
  *
- * @throws {SyntaxError} If its file is damaged.
+ * @throws {SyntaxError} If a file is damaged.
  */
 export async function takeUp(file: string): Promise<Finished | undefined> {
-  if (!(await exists(file))) return undefined;
-  const { text, ...strip } = decodePng(await Deno.readFile(file), file) ?? {};
+  if (!(await exists(file) && await exists(filmOf(file)))) return undefined;
+  const { text, ...picture } = decodePng(await Deno.readFile(file), file) ?? {};
+  const strip = decodePng(await Deno.readFile(filmOf(file)), filmOf(file));
   const { frames, seconds, calls } = JSON.parse(text?.["sweep"] ?? "{}");
-  if (!("pixels" in strip) || !Number.isInteger(strip.width / frames)) {
-    throw new SyntaxError(`Cannot take up "${file}": it holds no cell of a sweep; delete it`);
+  if (!("pixels" in picture) || !strip || !Number.isInteger(strip.width / frames)) {
+    throw new SyntaxError(`Cannot take up "${file}": it is no cell of a sweep; delete it`);
   }
-  return { film: cut(strip, frames), cost: { seconds, calls }, file };
+  return { picture, film: cutStrip(strip, frames), cost: { seconds, calls }, file };
 }
 
 /**
- * Draws a cell and keeps it as a strip of film with its settings.
+ * Draws a cell and keeps its picture, with its settings, and its film.
  *
  * @throws What `drawBatches()` throws, and the signal's reason; then nothing is kept.
  */
@@ -98,8 +102,7 @@ export async function drawCell(
   { batchSize, signal, onStep }: DrawOptions,
 ): Promise<Finished> {
   const steps = plan.levels.length - 1;
-  const count = Math.min(FRAMES, steps);
-  const shown = Array.from({ length: count }, (_, i) => Math.round((i + 1) * steps / count));
+  const shown = framesOf(steps);
   const frames = shown.map((): Bitmap[] => []);
   const { seconds, calls } = await meter.measure(async () => {
     const batches = drawBatches(denoiser, {
@@ -117,27 +120,17 @@ export async function drawCell(
     });
     for await (const { bitmaps } of batches) frames.at(-1)?.push(...bitmaps);
   });
-  const film = frames.map((images) => makeSheet(images, { padding: 1 }));
-  const strip = makeSheet(film, { columns: count, padding: 0 });
+  const pictures = frames.map((images) => makeSheet(images));
+  const picture = pictures.at(-1);
+  if (picture === undefined) throw new TypeError("Cannot keep a run of no steps");
+  const film = pictures.map(shrink);
+  const strip = stripOf(film);
   const size = `${edgeOf(model)}x${edgeOf(model)}`;
   const text = {
     ...settingsText(settings, { size, version: config.version }),
-    sweep: JSON.stringify({ frames: count, seconds, calls }),
+    sweep: JSON.stringify({ frames: film.length, seconds, calls }),
   };
-  await writeAtomic(file, encodePng(strip.pixels, strip, text));
-  return { film, cost: { seconds, calls }, file };
-}
-
-/** The pictures that stand side by side in a strip. */
-function cut(strip: Bitmap, frames: number): Bitmap[] {
-  const { height, channels } = strip;
-  const width = strip.width / frames;
-  return Array.from({ length: frames }, (_, frame) => {
-    const pixels = new Uint8Array(width * height * channels);
-    for (let y = 0; y < height; y++) {
-      const start = (y * strip.width + frame * width) * channels;
-      pixels.set(strip.pixels.subarray(start, start + width * channels), y * width * channels);
-    }
-    return { pixels, width, height, channels };
-  });
+  await writeAtomic(filmOf(file), encodePng(strip.pixels, strip)); // first: a picture says that all is there
+  await writeAtomic(file, encodePng(picture.pixels, picture, text));
+  return { picture, film, cost: { seconds, calls }, file };
 }

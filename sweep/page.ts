@@ -9,9 +9,9 @@ import type { Figure } from "../evaluation/metric.ts";
 import { colorOf, plot } from "../evaluation/plot.ts";
 import { valueText } from "../evaluation/report.ts";
 import type { Bitmap } from "../images/pixels.ts";
-import { makeSheet } from "../images/sheet.ts";
 import { readNumber } from "../plugins/number.ts";
 import { type Axis, product } from "./axis.ts";
+import { stripOf, thin } from "./film.ts";
 import type { Grid } from "./grid.ts";
 
 /** What a page shows of a cell. */
@@ -42,6 +42,9 @@ export interface SweepPage {
 
 /** A cell's width in pixels, at least. */
 const EDGE = 112;
+
+/** Bytes of all films before they are packed, about: noise cannot be. */
+const FILMS = 40e6;
 
 const STYLE = `
 body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
@@ -109,11 +112,15 @@ its time are shown here.</p>`,
 function blocksHtml({ across, down, blocks }: Grid, cells: readonly Shown[]): string {
   const columns = across.values.length;
   const size = down.values.length * columns;
+  const bytes = Math.max(1, ...cells.map(({ film = [] }) => film[0]?.pixels.length ?? 0));
+  const frames = Math.floor(FILMS / bytes / cells.length);
   const heads = across.values.map((value) => `<th scope="col">${escape(value)}</th>`).join("");
   return product(blocks.map(({ values }) => values)).map((values, block) => {
     const rows = down.values.map((value, row) => {
       const start = block * size + row * columns;
-      const items = cells.slice(start, start + columns).map((cell, i) => cellHtml(cell, start + i));
+      const items = cells.slice(start, start + columns).map((cell, i) =>
+        cellHtml(cell, start + i, frames)
+      );
       return `<tr><th scope="row">${escape(value)}</th>${
         items.map((item) => `<td>${item}</td>`).join("")
       }</tr>`;
@@ -133,15 +140,21 @@ ${rows.join("\n")}
   }).join("\n");
 }
 
-function cellHtml({ values, about, film, missing, figures = [] }: Shown, number: number): string {
+/** A cell with at most so many frames of its film. */
+function cellHtml(
+  { values, about, film: whole = [], missing, figures = [] }: Shown,
+  number: number,
+  frames: number,
+): string {
   const name = escape(Object.entries(values).map((pair) => pair.join(" ")).join(", "));
-  const [frame] = film ?? [];
-  if (film === undefined || frame === undefined) {
+  const film = thin(whole, frames);
+  const [frame] = film;
+  if (frame === undefined) {
     const size = `--w:${EDGE}px;--h:${EDGE}px`;
     return `<div class="missing" style="${size}">${escape(missing ?? "not drawn")}</div>`;
   }
   const zoom = Math.max(1, Math.round(EDGE / frame.width));
-  const strip = pictureUri(makeSheet(film, { columns: film.length, padding: 0 }));
+  const strip = pictureUri(stripOf(film));
   const style = [
     `--w:${frame.width * zoom}px`,
     `--h:${frame.height * zoom}px`,
