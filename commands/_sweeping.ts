@@ -60,12 +60,8 @@ export async function settleCells(
       rng,
       seed,
     };
-    cells.push({
-      ...place,
-      model,
-      plan,
-      settings: await usage(() => settle(model, plan, typed, given)),
-    });
+    const settings = await usage(() => settle(model, plan, typed, given));
+    cells.push({ values: place.values, model, plan, settings });
   }
   return cells;
 }

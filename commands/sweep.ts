@@ -12,7 +12,6 @@ import { cellJson, noteOf, type Outcome, shownOf, titleOf } from "../sweep/outco
 import { sweepPage } from "../sweep/page.ts";
 import { drawSheet } from "../sweep/sheet.ts";
 import { readTyped, type Typed } from "../sweep/typed.ts";
-import { parseSpec } from "../plugins/spec.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
@@ -156,21 +155,14 @@ export default command({
   flags,
   async details({ flags, positional }) {
     const { sampler, guidance, spacing } = await readTyped(typedOf(flags, positional));
-    const named = (swept: typeof sampler, split: RegExp | string = "\n") => {
-      const texts = swept?.axes.length === 1 ? swept.axes[0]?.values ?? [] : [];
-      const first = swept?.text(swept.axes.map(({ values }) => values[0] ?? "")) ?? "";
-      const all = [first, ...texts.filter((text) => Number.isNaN(Number(text)))];
-      const names = all.flatMap((text) => text.split(split)).filter((text) => text !== "")
-        .map((text) => parseSpec(text).name);
-      return [...new Set(names)];
-    };
-    const parts = [
-      ...named(sampler).map((name) => ({ sampler: name, guidance: [], spacing: undefined })),
-      { sampler: undefined, guidance: named(guidance, / \+ /), spacing: undefined },
-      ...named(spacing).map((name) => ({ sampler: undefined, guidance: [], spacing: name })),
+    const none = { sampler: undefined, guidance: [], spacing: undefined };
+    const named = [
+      ...(sampler?.plugins ?? []).map((name) => ({ ...none, sampler: name })),
+      ...(guidance?.plugins ?? []).map((name) => ({ ...none, guidance: [name] })),
+      ...(spacing?.plugins ?? []).map((name) => ({ ...none, spacing: name })),
     ];
-    return (await Promise.all(parts.map((flags) => detailsOf({ flags }))))
-      .filter((text) => text !== "").join("\n\n");
+    const texts = await Promise.all(named.map((flags) => detailsOf({ flags })));
+    return texts.filter((text) => text !== "").join("\n\n");
   },
   async run({ flags, positional, given, io }) {
     checkFlags(flags, given);
@@ -178,8 +170,8 @@ export default command({
     const axes = Object.values(swept).flatMap(({ axes }) => axes);
     const grid = await usage(() => layOut(axes, flags));
     const cells = await settleCells(placesOf(grid, swept), flags, given, io);
-    if (flags["dry-run"]) await describeCells(cells, flags, io);
-    else return await sweep(grid, cells, flags, io);
+    if (!flags["dry-run"]) return await sweep(grid, cells, flags, io);
+    await describeCells(cells, flags, io);
     return 0;
   },
 });

@@ -16,6 +16,8 @@ export interface Swept {
   readonly axes: readonly Axis[];
   /** The text that `sample` takes for this flag, given a value of each of the axes in order. */
   readonly text: (choice: readonly string[]) => string;
+  /** The names of the plugins that it lists. */
+  readonly plugins?: readonly string[];
 }
 
 /**

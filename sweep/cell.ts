@@ -21,7 +21,9 @@ import { cutStrip, framesOf, shrink, stripOf } from "./film.ts";
 import type { Cost, Metered } from "./meter.ts";
 
 /** What a cell shows, settled. */
-export interface Cell<F extends string = string> extends Place<F> {
+export interface Cell {
+  /** A value of each axis, by its name. */
+  readonly values: Place["values"];
   readonly model: Model;
   readonly plan: Plan;
   readonly settings: Settings;
@@ -130,7 +132,7 @@ export async function drawCell(
     ...settingsText(settings, { size, version: config.version }),
     sweep: JSON.stringify({ frames: film.length, seconds, calls }),
   };
-  await writeAtomic(filmOf(file), encodePng(strip.pixels, strip)); // first: a picture says that all is there
+  await writeAtomic(filmOf(file), encodePng(strip.pixels, strip));
   await writeAtomic(file, encodePng(picture.pixels, picture, text));
   return { picture, film, cost: { seconds, calls }, file };
 }

@@ -49,16 +49,17 @@ export async function sweepSpecs(kind: Listed, texts: readonly string[]): Promis
     for (const part of text.split(/\s\+\s/)) places.push(await readVariants(kind, part));
     sequences.push(places);
   }
+  const plugins = [...new Set(sequences.flat(2).map(({ name }) => name))];
   const [only = []] = sequences;
   if (sequences.length === 1 && only.every(({ length }) => length === 1)) {
-    return sweepOptions(kind, only.flat());
+    return { ...sweepOptions(kind, only.flat()), plugins };
   }
   const values = sequences.flatMap((places) =>
     product(places.map((alternatives) => alternatives.flatMap(spellOut))).map((sequence) =>
       sequence.join(" + ")
     )
   );
-  return plainAxis(kind.name, values);
+  return { ...plainAxis(kind.name, values), plugins };
 }
 
 /** The axes of a sequence of plugins: their options of several values. */

@@ -287,10 +287,17 @@ checkSweep("refuses what cannot be swept", async (folder, _, model) => {
 });
 
 Deno.test("sweep --help has the options of the plugins that are listed", async () => {
-  const args = ["--sampler", "ddim,heun", "--guidance", "cfg,scale=1..3", "--spacing", "karras"];
+  const args = [
+    "--sampler",
+    "ddim,heun",
+    "--guidance",
+    "cfg,scale=1..3 + clip",
+    "--spacing",
+    "karras",
+  ];
   const { stdout } = await succeed("sweep", ...args, "--help");
   const text = new TextDecoder().decode(stdout);
-  for (const name of ["ddim", "heun", "cfg", "karras"]) {
+  for (const name of ["ddim", "heun", "cfg", "clip", "karras"]) {
     assertStringIncludes(text, `Options of ${name} (`);
   }
 });
