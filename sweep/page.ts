@@ -6,11 +6,10 @@
  */
 import { escape, pageFile, pictureUri } from "../evaluation/html.ts";
 import type { Figure } from "../evaluation/metric.ts";
-import { colorOf, plot } from "../evaluation/plot.ts";
 import { valueText } from "../evaluation/report.ts";
 import type { Bitmap } from "../images/pixels.ts";
-import { readNumber } from "../plugins/number.ts";
-import { type Axis, product } from "./axis.ts";
+import { product } from "./axis.ts";
+import { plotsHtml, SHORT } from "./figures.ts";
 import { stripOf, thin } from "./film.ts";
 import type { Grid } from "./grid.ts";
 
@@ -94,7 +93,7 @@ body { max-width: none; margin: 2rem; padding: 0 0 17rem; }
 export function sweepPage({ title, note, grid, cells, measured }: SweepPage): string {
   const figures = measured === undefined ? "" : `<h2>Fidelity and diversity</h2>
 <p>${escape(measured)}</p>
-${plots(grid, cells)}
+${plotsHtml(grid, cells)}
 <h2>Cells</h2>`;
   return pageFile(
     title,
@@ -184,54 +183,4 @@ function row(name: string, value: string, kind = ""): string {
   return `<div><dt>${escape(name)}</dt><dd${kind && ` class="${kind}"`}>${
     escape(value)
   }</dd></div>`;
-}
-
-/** The figures that stand below a cell and are plotted: fidelity and diversity. */
-const SHORT: readonly string[] = ["accuracy", "precision", "recall", "fid"];
-
-/**
- * Each figure along the axis across, and fidelity against diversity, with a line for each choice of the
- * other axes; nothing where that axis is no number.
- */
-function plots({ across, down, blocks }: Grid, cells: readonly Shown[]): string {
-  const xs = across.values.map(readNumber);
-  if (xs.some(Number.isNaN)) return "";
-  const rows = product([...blocks, down].map(({ values }) => values));
-  const lineOf = (x: string | undefined, y: string) =>
-    rows.map((_, row) => ({
-      points: xs.flatMap((value, column) => {
-        const { figures = [] } = cells[row * xs.length + column] ?? {};
-        const of = (name: string) => figures.find((figure) => figure.name === name)?.value;
-        const [at, height] = [x === undefined ? value : of(x), of(y)];
-        return at === undefined || height === undefined ? [] : [[at, height] as const];
-      }),
-    }));
-  const found = cells.flatMap(({ figures = [] }) => figures);
-  const labelOf = (name: string) => found.find((figure) => figure.name === name)?.label;
-  const name = escape(across.name);
-  const drawn = SHORT.flatMap((figure) => {
-    const label = labelOf(figure);
-    return label === undefined
-      ? []
-      : [plot({ title: `${escape(label)} by ${name}`, x: name, lines: lineOf(undefined, figure) })];
-  });
-  const fidelity = ["accuracy", "precision"].find((figure) => labelOf(figure) !== undefined);
-  if (fidelity !== undefined && labelOf("recall") !== undefined) {
-    drawn.push(plot({
-      title: `${escape(labelOf(fidelity) ?? "")} against recall`,
-      x: "recall",
-      lines: lineOf("recall", fidelity),
-    }));
-  }
-  return `<div class="plots">\n${drawn.join("\n")}\n</div>${key([...blocks, down], rows)}`;
-}
-
-/** What the lines are. */
-function key(axes: readonly Axis[], rows: readonly (readonly string[])[]): string {
-  if (rows.length === 1) return "";
-  const items = rows.map((values, index) => {
-    const name = values.map((value, i) => `${axes[i]?.name} ${value}`).join(", ");
-    return `<li><i style="background:${colorOf(index)}"></i>${escape(name)}</li>`;
-  });
-  return `\n<ul class="key">${items.join("")}</ul>`;
 }

@@ -59,7 +59,7 @@ Deno.test("a page of a sweep holds all it shows, without a script", () => {
   assertEquals(html.match(/it stopped being finite/g)?.length, 1);
 });
 
-Deno.test("a page plots its figures by the axis across, and fidelity against diversity", () => {
+Deno.test("a page plots its figures by an axis of numbers, wherever it is, and fidelity against diversity", () => {
   const html = sweepPage(PAGE);
   const plots = html.match(/<svg[^]*?<\/svg>/g) ?? [];
   assertEquals(plots.map((plot) => plot.match(/aria-label="(.*?)"/)?.[1]), [
@@ -74,6 +74,11 @@ Deno.test("a page plots its figures by the axis across, and fidelity against div
   const [first = []] = [plots[0]?.match(/points="(.*?)"/)?.[1]?.split(" ") ?? []];
   assertEquals(first.map((at) => at.split(",")[0]), ["52.0", "130.7", "288.0"]); // 1, 2, 4 to scale
   assert(html.includes("sampler ddim</li>"));
+  const turned = sweepPage({
+    ...PAGE,
+    grid: layOut([...grid.blocks, grid.down, grid.across], { across: "sampler" }),
+  });
+  assertEquals(turned.match(/<svg[^]*<\/ul>/)?.[0], html.match(/<svg[^]*<\/ul>/)?.[0]);
   const words = plainAxis("sampler", ["a", "b"]).axes;
   const named = { ...PAGE, grid: layOut(words), cells: PAGE.cells.slice(0, 2) };
   assert(!sweepPage(named).includes("<svg"), "samplers are no numbers");
