@@ -5,26 +5,21 @@
  * @module
  */
 import { escape, pageFile, pictureUri } from "../evaluation/html.ts";
-import type { Figure } from "../evaluation/metric.ts";
 import { valueText } from "../evaluation/report.ts";
 import type { Bitmap } from "../images/pixels.ts";
 import { product } from "./axis.ts";
-import { plotsHtml, SHORT } from "./figures.ts";
+import { type Measurement, plotsHtml, SHORT } from "./figures.ts";
 import { stripOf, thin } from "./film.ts";
 import type { Grid } from "./grid.ts";
 
 /** What a page shows of a cell. */
-export interface Shown {
-  /** A value of each axis, by its name. */
-  readonly values: Readonly<Record<string, string>>;
+export interface Shown extends Measurement {
   /** What else it was made with and took, in rows of the card. */
   readonly about: readonly (readonly [name: string, value: string])[];
   /** On the way from noise, the last one is the result; absent where there is none. */
   readonly film?: readonly Bitmap[] | undefined;
   /** Why there is none. */
   readonly missing?: string | undefined;
-  /** What was measured of it. */
-  readonly figures?: readonly Figure[] | undefined;
 }
 
 /** All that a page shows. */
