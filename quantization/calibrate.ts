@@ -7,7 +7,7 @@
  */
 import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
-import { loadDenoiser, unetOf } from "../pipeline/denoiser.ts";
+import { loadDenoiser, networkOf } from "../pipeline/denoiser.ts";
 import { type Draw, drawBatches } from "../pipeline/draw.ts";
 import type { Model } from "../pipeline/model.ts";
 import { Observer, type SeenLayer } from "./observer.ts";
@@ -51,7 +51,7 @@ export async function calibrate(
   let number = 0;
   const every = Math.max(1, Math.floor((draw.plan.levels.length - 1) / CALLS));
   const watched = bytes.watch(
-    unetOf(model),
+    networkOf(model),
     model.unet.weights,
     (layers) => groups[groupAt(groups, t)]?.observer.add(layers, batch),
   );

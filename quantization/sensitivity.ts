@@ -6,7 +6,7 @@
 import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
 import type { Model } from "../pipeline/model.ts";
-import { unetOf } from "../pipeline/denoiser.ts";
+import { networkOf } from "../pipeline/denoiser.ts";
 import type { Call } from "./calibrate.ts";
 import { networkInBytes } from "./network.ts";
 import type { TimestepGroup } from "./scales.ts";
@@ -47,9 +47,9 @@ export async function errorOf(
   calls: readonly Call[],
 ): Promise<number> {
   const { weights } = model.unet;
-  const exact = await answersOf(engine.compile(unetOf(model), weights), calls);
+  const exact = await answersOf(engine.compile(networkOf(model), weights), calls);
   return relativeError(
-    await answersOf(networkInBytes(engine, unetOf(model), weights, groups), calls),
+    await answersOf(networkInBytes(engine, networkOf(model), weights, groups), calls),
     exact,
   );
 }
@@ -76,13 +76,13 @@ export async function sensitivities(
   for (let first = 0; first < layers.length; first += GRAPHS) {
     const engine = await open();
     try {
-      exact ??= await answersOf(engine.compile(unetOf(model), weights), calls);
+      exact ??= await answersOf(engine.compile(networkOf(model), weights), calls);
       for (const layer of layers.slice(first, first + GRAPHS)) {
         onLayer(found.length);
         const alone = groups.map(({ below, scales }) => {
           return { below, scales: new Map([...scales].filter(([name]) => name === layer)) };
         });
-        const network = networkInBytes(engine, unetOf(model), weights, alone);
+        const network = networkInBytes(engine, networkOf(model), weights, alone);
         found.push({ layer, error: relativeError(await answersOf(network, calls), exact) });
       }
     } finally {
