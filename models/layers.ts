@@ -41,8 +41,7 @@ export function conv(scope: Scope, x: tf.Tensor4D, out: number, options: ConvOpt
     ? x
     : tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]]);
   const pad = same ? "same" : "valid";
-  // One operation, unless somebody differentiates it: fused ones have other gradients.
-  if (tf.engine().state.gradientDepth === 0) {
+  if (isWhole()) {
     return tf.fused.conv2d({
       x: padded,
       filter: filter as tf.Tensor4D,
@@ -101,13 +100,17 @@ export function groupNorm<T extends tf.Tensor>(scope: Scope, x: T, groups: numbe
   }
   const gamma = scope.parameter("weight", [channels], "same", { constant: 1 });
   const beta = scope.parameter("bias", [channels], "same", { constant: 0 });
-  // One operation where the engine has it for that, and nobody asks for what lies between.
-  const whole = tf.engine().state.gradientDepth === 0 && tf.getKernel(GROUP_NORM, tf.getBackend());
-  if (whole) return tf.engine().runKernel(GROUP_NORM, { x, gamma, beta }, { groups, eps }) as T;
+  if (isWhole()) return tf.engine().runKernel(GROUP_NORM, { x, gamma, beta }, { groups, eps }) as T;
   return normalize(groups, eps)(x, gamma, beta) as T;
 }
 
 const GROUP_NORM = "GroupNorm"; // a kernel that the tracer adds to those of tfjs
+
+/** Whether a layer is one operation: where it is traced, and nobody asks for what lies between. */
+function isWhole(): boolean {
+  return tf.engine().state.gradientDepth === 0 &&
+    tf.getKernel(GROUP_NORM, tf.getBackend()) !== undefined;
+}
 
 function normalize(groups: number, eps: number) {
   return tf.customGrad((...args) => {
