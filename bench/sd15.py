@@ -2,8 +2,8 @@
 
 sd15.py make FOLDER TOKENIZER [float16 | float32]: saves it. All its configurations are written out, so that nothing is downloaded; TOKENIZER is the folder of any
 tokenizer of CLIP with at most 49,408 tokens.
-sd15.py time FOLDER [CALLS]: seconds of each call of its UNet in float32 with a batch of two, as
-guidance has it, at 512x512, and the peak of memory; beside sd15.ts.
+sd15.py time FOLDER [CALLS] [THREADS]: seconds of each call of its UNet in float32 with a batch of two, as
+guidance has it, at 512x512, those of the processor, and the peak of memory; beside sd15.ts.
 """
 import json
 import resource
@@ -49,20 +49,21 @@ def make(folder, tokenizer, dtype):
     pipeline.to(dtype=dtype).save_pretrained(folder)
 
 
-def measure(folder, calls):
-    torch.set_num_threads(2)
+def measure(folder, calls=3, threads=2):
+    torch.set_num_threads(threads)
     unet = UNet2DConditionModel.from_pretrained(f"{folder}/unet", torch_dtype=torch.float32).eval()
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 4, 64, 64, generator=generator)
     text = torch.randn(2, 77, 768, generator=generator)
-    seconds = []
+    seconds, processor = [], []
     with torch.inference_mode():
         for _ in range(calls):
-            start = time.perf_counter()
+            start, began = time.perf_counter(), time.process_time()
             y = unet(x, torch.tensor([500.0, 500.0]), text).sample
             seconds.append(time.perf_counter() - start)
+            processor.append(time.process_time() - began)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "peakMB": peak, "std": float(y.std())}
+    return {"seconds": seconds, "processor": processor, "peakMB": peak, "std": float(y.std())}
 
 
 if __name__ == "__main__":
@@ -71,4 +72,4 @@ if __name__ == "__main__":
         tokenizer, dtype = [*rest, "float16"][:2]
         make(folder, tokenizer, getattr(torch, dtype))
     else:
-        print(json.dumps(measure(folder, int(rest[0]) if rest else 3)))
+        print(json.dumps(measure(folder, *map(int, rest))))

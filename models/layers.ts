@@ -207,12 +207,10 @@ const swish = tf.customGrad((...args) => {
 export function upsample(x: tf.Tensor4D, size?: readonly [number, number]): tf.Tensor4D {
   const [, height, width] = x.shape;
   const doubled = size === undefined || size[0] === 2 * height && size[1] === 2 * width;
-  return doubled
-    ? repeat(x) as tf.Tensor4D
-    : tf.image.resizeNearestNeighbor(x, [...size] as [number, number]);
+  return (doubled ? repeat(x) : nearest(...size)(x)) as tf.Tensor4D;
 }
 
-// The gradient in closed form: tfjs' own kernel is wrong on its `cpu` backend for batches over 1.
+// Both gradients in closed form: tfjs' own kernel is wrong on its `cpu` backend for batches over 1.
 const repeat = tf.customGrad((...args) => {
   const [x] = args as [tf.Tensor4D];
   const [, height, width] = x.shape;
@@ -221,6 +219,29 @@ const repeat = tf.customGrad((...args) => {
     gradFunc: (dy: tf.Tensor) => tf.mul(downsample(dy as tf.Tensor4D), 4), // the sum of each square
   };
 }) as (x: tf.Tensor) => tf.Tensor;
+
+const nearest = (height: number, width: number) =>
+  tf.customGrad((...args) => {
+    const [x] = args as [tf.Tensor4D];
+    const [batch, rows, columns, channels] = x.shape;
+    return {
+      value: tf.image.resizeNearestNeighbor(x, [height, width]),
+      gradFunc: (dy: tf.Tensor) => {
+        // Columns, then rows: the sum of all that a pixel was copied to.
+        const lines = tf.reshape(dy, [batch * height, width, channels]);
+        const narrow = tf.matMul(copiesOf(columns, width), lines);
+        const flat = tf.reshape(narrow, [batch, height, columns * channels]);
+        return tf.reshape(tf.matMul(copiesOf(rows, height), flat), x.shape);
+      },
+    };
+  }) as (x: tf.Tensor) => tf.Tensor;
+
+/** For each pixel of a line ones at its copies in a line of another length: `[1, from, to]`. */
+function copiesOf(from: number, to: number): tf.Tensor3D {
+  const sources = Int32Array.from({ length: to }, (_, index) => Math.floor(index * from / to));
+  const rows = tf.oneHot(tf.tensor1d(sources, "int32"), from).toFloat() as tf.Tensor2D;
+  return tf.reshape(tf.transpose(rows), [1, from, to]);
+}
 
 /** Halves height and width by averaging pixels in squares of two. */
 export function downsample(x: tf.Tensor4D): tf.Tensor4D {
