@@ -136,10 +136,19 @@ export interface Step<O extends Options> {
 /**
  * What a guidance may ask for: the prediction without the label; the slope of a classifier; the
  * prediction for its option `class`; that of a worse model, its option `model`; the function that
- * the file of its option `file` exports, and the slope of the network.
+ * the file of its option `file` exports, and the slope of the network; the prediction whose
+ * self-attention is replaced in its option `layers`; the map of self-attention.
  */
 export type Need = typeof NEEDS[number];
-export const NEEDS = ["unconditional", "classifier", "class", "model", "loss"] as const;
+export const NEEDS = [
+  "unconditional",
+  "classifier",
+  "class",
+  "model",
+  "loss",
+  "perturbed",
+  "attention",
+] as const;
 
 /** A prediction, and what the guidance that made it remembers for its next call. */
 export interface Guided<H = unknown> extends Prediction {
@@ -188,6 +197,18 @@ export interface Guide<O extends Options> {
    * with the label.
    */
   readonly throughNetwork: (slope: Images) => Promise<Images>;
+  /**
+   * The labelled prediction, in the same batch, of a network whose maps of self-attention are the
+   * identity in the layers of the option `layers`, such as `mid` or `down+mid`.
+   */
+  readonly perturbed: () => Promise<Prediction>;
+  /**
+   * How much attention each place gets from all others in the middle of the network, the mean over
+   * heads: `[batch, height, width, 1]`, smaller than x; 1 on average.
+   */
+  readonly attention: () => Promise<Images>;
+  /** The labelled prediction for other images at this level: one more call of the network. */
+  readonly again: (x: Images) => Promise<Prediction>;
   /** True where the sampler adds {@linkcode Prediction.shift} to its mean. */
   readonly takesShift: boolean;
   /** Options that vary along the path have the value of this step. */

@@ -46,6 +46,20 @@ export interface ParameterSpec {
   readonly init: Init;
 }
 
+/** A layer of self-attention while it is computed. */
+export interface Attended {
+  /** Each query's weights of all tokens, which sum to 1: `[batch * heads, tokens, tokens]`. */
+  readonly map: tf.Tensor3D;
+  readonly heads: number;
+  /** `[batch, tokens, channels]` */
+  readonly value: tf.Tensor3D;
+  /** The map times the value, `[batch, tokens, channels]`. */
+  readonly mixed: tf.Tensor3D;
+}
+
+/** Sees a layer of self-attention, and says what takes the place of `mixed`. */
+export type AttentionHook = (attended: Attended) => tf.Tensor3D;
+
 /** Where a network finds its parameters. */
 export interface Scope {
   /** The scope of a part: names are joined by dots. */
@@ -54,6 +68,8 @@ export interface Scope {
   parameter(name: string, shape: readonly number[], layout: Layout, init: Init): tf.Tensor;
   /** True where the checkpoint holds the name; creation answers with `otherwise`. */
   has(name: string, otherwise: boolean): boolean;
+  /** Where somebody looks into self-attention; what the layer of this scope calls. */
+  readonly attend?: AttentionHook;
 }
 
 /** Supplies parameters to a {@linkcode scopeOf}. */
@@ -69,6 +85,22 @@ export function scopeOf(source: ParameterSource, prefix = ""): Scope {
     at: (...names) => scopeOf(source, full(names.join("."))),
     parameter: (name, shape, layout, init) => source.get({ name: full(name), shape, layout, init }),
     has: (name, otherwise) => source.has(full(name), otherwise),
+  };
+}
+
+/** A scope whose layers of self-attention call a hook, with their names. */
+export function hookAttention(
+  scope: Scope,
+  hook: (layer: string, attended: Attended) => tf.Tensor3D,
+  name = "",
+): Scope {
+  return {
+    ...scope,
+    at(...names) {
+      const full = [...name === "" ? [] : [name], ...names].join(".");
+      return hookAttention(scope.at(...names), hook, full);
+    },
+    attend: (attended) => hook(name, attended),
   };
 }
 
