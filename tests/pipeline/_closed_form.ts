@@ -27,6 +27,9 @@ await tf.setBackend("cpu");
 /** The class that stands for no class. */
 export const NO_CLASS = 1e6;
 
+/** What stands for layers of self-attention: where one is replaced, the model is {@linkcode blurred}. */
+const LAYERS = ["mid_block.attentions.0", "up_blocks.0.attentions.0"];
+
 /** The distribution of clean images; each component is a class, too. */
 export interface Mixture {
   readonly weights: readonly number[];
@@ -163,6 +166,8 @@ export interface ClosedForm {
   readonly gradient?: ((noisy: Noisy) => Float64Array) | null;
   /** The model that a guidance's option `model` names; a {@linkcode blurred} one where absent. */
   readonly other?: Mixture;
+  /** The names of its layers of self-attention. */
+  readonly layers?: readonly string[];
 }
 
 /** Guided predictions of a model in closed form, and a list of the calls of its networks. */
@@ -187,6 +192,17 @@ export function closedForm(form: ClosedForm): {
     list?.push({ batch: x.shape[0] ?? 0, at, t: [...t.dataSync()], labels: own });
     return { x: x.dataSync(), size: x.size / (x.shape[0] ?? 1), at, labels: own };
   };
+  const answerOf = (mixture: Mixture, noisy: Noisy, x: Images): Images => {
+    const { alpha, sigma } = at;
+    const answers = cleanOf(mixture, noisy).map((clean, i) => {
+      const eps = ((noisy.x[i] ?? NaN) - alpha * clean) / sigma;
+      return type === "sample" ? clean : type === "epsilon" ? eps : alpha * eps - sigma * clean;
+    });
+    const answer = tf.tensor4d(Float32Array.from(answers), x.shape);
+    if (variance === undefined) return answer;
+    const spread = Float32Array.from(answers, (_, i) => cycle(variance, i % noisy.size));
+    return tf.concat([answer, tf.tensor4d(spread, answer.shape)], 3);
+  };
   const networksOf = (mixture: Mixture, calls?: Call[]): Networks => ({
     model: {
       name: "mixture",
@@ -195,16 +211,20 @@ export function closedForm(form: ClosedForm): {
     },
     parameterization: { type, learned: variance !== undefined },
     network(...inputs) {
-      const noisy = noisyOf(calls, inputs);
-      const { alpha, sigma } = at;
-      const answers = cleanOf(mixture, noisy).map((clean, i) => {
-        const eps = ((noisy.x[i] ?? NaN) - alpha * clean) / sigma;
-        return type === "sample" ? clean : type === "epsilon" ? eps : alpha * eps - sigma * clean;
-      });
-      const answer = tf.tensor4d(Float32Array.from(answers), (inputs[0] as Images).shape);
-      if (variance === undefined) return Promise.resolve([answer]);
-      const spread = Float32Array.from(answers, (_, i) => cycle(variance, i % noisy.size));
-      return Promise.resolve([tf.concat([answer, tf.tensor4d(spread, answer.shape)], 3)]);
+      return Promise.resolve([answerOf(mixture, noisyOf(calls, inputs), inputs[0] as Images)]);
+    },
+    attention: {
+      layers: form.layers ?? LAYERS,
+      open: (selections) => (x, t, ...more) => {
+        const replaced = selections.length > 0 ? more.shift() : undefined;
+        const noisy = noisyOf(calls, [x, t, ...more]);
+        const [own, worse] = [mixture, blurred(mixture)].map((each) =>
+          answerOf(each, noisy, x as Images)
+        ) as [tf.Tensor, tf.Tensor];
+        const share = replaced ? tf.reshape(tf.sum(replaced, 1), [-1, 1, 1, 1]) : 0;
+        const map = tf.mul(tf.sigmoid(tf.mean(x as Images, 3, true)), 2); // 1 on average
+        return Promise.resolve([tf.add(own, tf.mul(share, tf.sub(worse, own))), map]);
+      },
     },
     pullback(x, t, slope, labels) {
       const noisy = noisyOf(pullbacks, [x, t, labels]);
@@ -244,7 +264,7 @@ export function closedForm(form: ClosedForm): {
 }
 
 /** A worse model of the same images: wider by half. */
-function blurred({ deviations, ...rest }: Mixture): Mixture {
+export function blurred({ deviations, ...rest }: Mixture): Mixture {
   return { ...rest, deviations: deviations.map((list) => list.map((each) => 1.5 * each)) };
 }
 
