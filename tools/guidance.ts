@@ -95,7 +95,8 @@ export function pageWith(page: string, section: string): string {
   return `${before}${BEGIN}\n${section}\n${END}${after}`;
 }
 
-async function measureAll(count: number): Promise<Row[]> {
+/** Measures one scale after another, of both guidances in turn, and tells all that was measured. */
+async function measureAll(count: number, tell: (rows: readonly Row[]) => Promise<void>) {
   const model = openModel("digits");
   const engine = await openEngine("auto");
   const denoiser = loadDenoiser(model, engine);
@@ -107,8 +108,9 @@ async function measureAll(count: number): Promise<Row[]> {
     const data = subset(test, some);
     const reference = await extractSide(data, look);
     const rows: Row[] = [];
-    for (const name of NAMES) {
-      for (const scale of SCALES[name]) {
+    for (const i of SCALES.cfg.keys()) {
+      for (const name of NAMES) {
+        const scale = SCALES[name][i] ?? 0;
         const unconditional = name === "classifier" || scale === 0;
         const guidance = scale === 0 ? ["none"] : [`${name},scale=${scale}`];
         const plan = await makePlan(model, { sampler: SAMPLER, steps: STEPS, guidance });
@@ -122,33 +124,27 @@ async function measureAll(count: number): Promise<Row[]> {
         const { figures } = await measure(evidence, chooseMetrics(["accuracy", "prdc"]));
         const valueOf = (figure: string) =>
           figures.find(({ name }) => name === figure)?.value ?? NaN;
-        const row = {
-          name,
-          scale,
-          accuracy: valueOf("accuracy"),
-          precision: valueOf("precision"),
-          recall: valueOf("recall"),
-        };
-        rows.push(row);
-        await report(`${name} ${scale}: ${percent(row.accuracy)}, recall ${percent(row.recall)}`);
+        const [accuracy, precision, recall] = [
+          valueOf("accuracy"),
+          valueOf("precision"),
+          valueOf("recall"),
+        ];
+        rows.push({ name, scale, accuracy, precision, recall });
+        await tell(NAMES.flatMap((name) => rows.filter((row) => row.name === name)));
       }
     }
-    return rows;
   } finally {
     await extractor.dispose();
     await engine.dispose();
   }
 }
 
-async function report(line: string): Promise<void> {
-  await Deno.stderr.write(new TextEncoder().encode(`${line}\n`));
-}
-
 if (import.meta.main) {
   const count = Number(Deno.args[0] ?? 500);
-  const rows = await measureAll(count);
   const path = new URL("guidance.md", DOCS);
-  const page = await Deno.readTextFile(path);
-  await Deno.writeTextFile(path, pageWith(page, sectionOf(rows, count)));
-  await Deno.writeTextFile(new URL("guidance-scales.svg", DOCS), pictureOf(rows));
+  await measureAll(count, async (rows) => {
+    const page = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, pageWith(page, sectionOf(rows, count)));
+    await Deno.writeTextFile(new URL("guidance-scales.svg", DOCS), pictureOf(rows));
+  });
 }
