@@ -50,7 +50,7 @@ function maskOf(attention: Images, x: Images, threshold: number): Images {
 const sag: Guidance<typeof options> = {
   name: "sag",
   summary: "extrapolates from a prediction for images blurred where attention is high",
-  paper: "https://arxiv.org/abs/2210.00939", // equations 9, 14 and 16
+  paper: "https://arxiv.org/abs/2210.00939", // Algorithm 1
   options,
   needs: ["attention"],
   async guide(prediction, { x, at, unguided, attention, again, options }) {

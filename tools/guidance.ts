@@ -50,8 +50,8 @@ export function sectionOf(rows: readonly Row[], count: number): string {
 ${lines.join("\n")}
 
 ${count} digits a row, \`${SAMPLER}\` in ${STEPS} steps; 0 is the unlabelled prediction. They are read, and compared with
-test images of MNIST, by the bundled classifier of clean digits (\`features/\`), which shares neither weights nor
-training with the one of noisy digits (\`classifier/\`) that guides.`;
+test images of MNIST, by the bundled classifier of clean digits (\`features/\`). It is another network than the
+one of noisy digits (\`classifier/\`) that guides, and was trained apart from it.`;
 }
 
 /** The rows of a page, and how many images they are of. */
@@ -143,8 +143,9 @@ if (import.meta.main) {
   const count = Number(Deno.args[0] ?? 500);
   const path = new URL("guidance.md", DOCS);
   await measureAll(count, async (rows) => {
-    const page = await Deno.readTextFile(path);
-    await Deno.writeTextFile(path, pageWith(page, sectionOf(rows, count)));
-    await Deno.writeTextFile(new URL("guidance-scales.svg", DOCS), pictureOf(rows));
+    const page = pageWith(await Deno.readTextFile(path), sectionOf(rows, count));
+    await Deno.writeTextFile(path, page);
+    // As the page has them, so that page and picture are the same figures.
+    await Deno.writeTextFile(new URL("guidance-scales.svg", DOCS), pictureOf(rowsOf(page).rows));
   });
 }

@@ -15,7 +15,7 @@ import {
 import { linearPath, NO_CLASS, noiseOf } from "../pipeline/_closed_form.ts";
 import { AT, guideOf, row, valuesOf } from "./_guide.ts";
 import expected from "../fixtures/guidance/pag.json" with { type: "json" };
-import { answers, ENGINES } from "./_attention.ts";
+import { answers, ENGINES } from "./_network.ts";
 
 testGuidance(pag, {
   settings: [{ scale: 1 }, { layers: "mid+up" }],

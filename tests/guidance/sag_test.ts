@@ -6,7 +6,7 @@ import { testGuidance } from "../laws.ts";
 import { closedForm, distance, guide, noiseOf } from "../pipeline/_closed_form.ts";
 import { AT, guideOf, row, valuesOf } from "./_guide.ts";
 import expected from "../fixtures/guidance/sag.json" with { type: "json" };
-import { answers, ENGINES } from "./_attention.ts";
+import { answers, ENGINES } from "./_network.ts";
 
 testGuidance(sag, {
   settings: [{ threshold: 0.5, sigma: 3, radius: 1 }, { scale: 2 }],
