@@ -136,8 +136,9 @@ export interface Step<O extends Options> {
 /**
  * What a guidance may ask for: the prediction without the label; the slope of a classifier; the
  * prediction for its option `class`; that of a worse model, its option `model`; the function that
- * the file of its option `file` exports, and the slope of the network; the prediction whose
- * self-attention is replaced in its option `layers`; the map of self-attention.
+ * the file of its option `file` exports, and the slope of the network; the prediction without
+ * self-attention in the layers of its option `layers`; the attention that each place receives; the
+ * prediction for other images.
  */
 export type Need = typeof NEEDS[number];
 export const NEEDS = [
@@ -148,6 +149,7 @@ export const NEEDS = [
   "loss",
   "perturbed",
   "attention",
+  "again",
 ] as const;
 
 /** A prediction, and what the guidance that made it remembers for its next call. */
@@ -197,17 +199,14 @@ export interface Guide<O extends Options> {
    * with the label.
    */
   readonly throughNetwork: (slope: Images) => Promise<Images>;
-  /**
-   * The labelled prediction, in the same batch, of a network whose maps of self-attention are the
-   * identity in the layers of the option `layers`, such as `mid` or `down+mid`.
-   */
+  /** The labelled prediction with self-attention off in the layers that the option `layers` names. */
   readonly perturbed: () => Promise<Prediction>;
   /**
-   * How much attention each place gets from all others in the middle of the network, the mean over
-   * heads: `[batch, height, width, 1]`, smaller than x; 1 on average.
+   * How much attention each place receives in the middle of the network, `[batch, height, width, 1]`
+   * as large as x; its mean is 1.
    */
   readonly attention: () => Promise<Images>;
-  /** The labelled prediction for other images at this level: one more call of the network. */
+  /** The labelled prediction for other images at the same level. */
   readonly again: (x: Images) => Promise<Prediction>;
   /** True where the sampler adds {@linkcode Prediction.shift} to its mean. */
   readonly takesShift: boolean;

@@ -1,68 +1,64 @@
-import { add, cast, greater, image, mul, sub } from "tfjs";
+import * as tf from "tfjs";
 import { combine, fromX0, type Guidance, type Images } from "../plugin.ts";
-import { neighbors, separable } from "./_separable.ts";
 
 const options = {
   scale: { type: "number", default: 0.75, min: 0, varies: true, help: "0 is off" },
+  blur: { type: "number", default: 1, min: 0.1, max: 10, help: "of the blur, in pixels" },
   threshold: {
     type: "number",
     default: 1,
     min: 0,
-    help: "places with more attention are blurred; 1 is the mean",
-  },
-  sigma: {
-    type: "number",
-    default: 1,
-    min: 0.01,
-    help: "standard deviation of the blur in pixels; 3 in the paper's, for 128 pixels and more",
-  },
-  radius: {
-    type: "number",
-    default: 4,
-    min: 1,
-    max: 64,
-    integer: true,
-    help: "pixels on each side that the blur looks at",
+    help: "the attention, of mean 1, from which a place is blurred",
   },
 } as const;
 
-/** Images blurred by a normal distribution that is cut off at a radius. */
-function blurred(images: Images, sigma: number, radius: number): Images {
-  const taps = Array.from(
-    { length: 2 * radius + 1 },
-    (_, i) => Math.exp(-((i - radius) ** 2) / (2 * sigma ** 2)),
-  );
-  const sum = taps.reduce((sum, tap) => sum + tap, 0);
-  return separable(images, (size) => neighbors(size, taps.map((tap) => tap / sum)));
-}
-
-/** 1 where there is more attention than the threshold, else 0, in the size of x. */
-function maskOf(attention: Images, x: Images, threshold: number): Images {
-  const [, height, width] = x.shape;
-  const mask = cast(greater(attention, threshold), "float32") as Images;
-  return image.resizeNearestNeighbor(mask, [height, width]);
-}
-
-/**
- * Self-attention guidance: away from what the network makes of images that are blurred where it
- * looks most, and have the same noise.
- */
+/** Self-attention guidance: away from the prediction for an image blurred where attention lies. */
 const sag: Guidance<typeof options> = {
   name: "sag",
-  summary: "extrapolates from a prediction for images blurred where attention is high",
-  paper: "https://arxiv.org/abs/2210.00939", // Algorithm 1
+  summary: "leads away from the prediction for an image blurred where attention lies",
+  paper: "https://arxiv.org/abs/2210.00939", // equations 14 to 17
   options,
-  needs: ["attention"],
+  needs: ["attention", "again"],
   async guide(prediction, { x, at, unguided, attention, again, options }) {
-    const { scale, threshold, sigma, radius } = options;
+    const { scale, blur, threshold } = options;
     if (scale === 0) return prediction;
-    const mask = maskOf(await attention(), x, threshold);
-    const blur = sub(blurred(unguided.x0, sigma, radius), unguided.x0);
-    const degraded: Images = add(unguided.x0, mul(mask, blur));
-    const worse = await again(combine([at.alpha, degraded], [at.sigma, unguided.eps]));
-    // eps + scale * (eps of x - eps of what was degraded), whose clean images are not at x
+    const seen = tf.tile(await attention(), [1, 1, 1, x.shape[3]]);
+    const mask = tf.greater(seen, threshold);
+    const { x0: clean, eps } = unguided;
+    const blurred = tf.where(mask, gaussianBlur(clean, blur), clean) as Images;
+    const degraded = await again(combine([at.alpha, blurred], [at.sigma, eps]));
+    // The paper's eps + scale (eps - degraded.eps), by x = alpha x0 + sigma eps of both images.
     const { x0, ...rest } = prediction;
-    return fromX0(x, at, combine([1, x0], [scale, degraded], [-scale, worse.x0]), rest);
+    const moved = combine([1, x0], [scale, blurred], [-scale, degraded.x0]);
+    return fromX0(x, at, moved, rest);
   },
 };
+
+/** A blur with a normal distribution of pixels, cut off at four deviations; the border is mirrored. */
+function gaussianBlur(images: Images, deviation: number): Images {
+  const radius = Math.min(
+    Math.ceil(4 * deviation),
+    images.shape[1] - 1,
+    images.shape[2] - 1,
+  );
+  const weights = Array.from(
+    { length: 2 * radius + 1 },
+    (_, i) => Math.exp(-0.5 * ((i - radius) / deviation) ** 2),
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const padded = tf.mirrorPad(
+    images,
+    [[0, 0], [radius, radius], [radius, radius], [0, 0]],
+    "reflect",
+  );
+  const along = (x: Images, axis: 1 | 2): Images =>
+    combine(...weights.map((weight, i): [number, Images] => {
+      const begin = [0, 0, 0, 0];
+      begin[axis] = i;
+      const size = [...x.shape];
+      size[axis] = images.shape[axis];
+      return [weight / total, tf.slice(x, begin, size) as Images];
+    }));
+  return along(along(padded, 1), 2);
+}
 export default sag;

@@ -5,7 +5,7 @@
  * @module
  */
 import * as tf from "tfjs";
-import type { AttentionHook, Init, Scope } from "./scope.ts";
+import type { Init, Scope } from "./scope.ts";
 
 /** Uniform in ±1/√fan_in: what PyTorch's convolutions and linear layers start with. */
 function startOf(fanIn: number, zero: boolean): Init {
@@ -187,15 +187,12 @@ export function downsample(x: tf.Tensor4D): tf.Tensor4D {
 /**
  * Scaled dot-product attention (Vaswani et al. 2017, equation 1) over heads: query, key and value
  * are `[batch, tokens, heads * size]`, and so is the answer.
- *
- * @param hook looks into self-attention.
  */
 export function attention(
   query: tf.Tensor3D,
   key: tf.Tensor3D,
   value: tf.Tensor3D,
   heads: number,
-  hook: AttentionHook = ({ mixed }) => mixed,
 ): tf.Tensor3D {
   const [batch, tokens, channels] = query.shape;
   const size = channels / heads;
@@ -206,13 +203,12 @@ export function attention(
       [batch * heads, -1, size],
     );
   const scores = tf.mul(tf.matMul(split(query), split(key), false, true), 1 / Math.sqrt(size));
-  const map = tf.softmax(scores) as tf.Tensor3D;
-  const apart = tf.matMul(map, split(value)) as tf.Tensor3D;
-  const mixed = heads === 1 ? apart : tf.reshape<tf.Rank.R3>(
-    tf.transpose(tf.reshape(apart, [batch, heads, tokens, size]), [0, 2, 1, 3]),
+  const mixed = tf.matMul(tf.softmax(scores) as tf.Tensor3D, split(value)) as tf.Tensor3D;
+  if (heads === 1) return mixed;
+  return tf.reshape(
+    tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]),
     [batch, tokens, channels],
   );
-  return hook({ map, heads, value, mixed });
 }
 
 /**

@@ -46,20 +46,6 @@ export interface ParameterSpec {
   readonly init: Init;
 }
 
-/** A layer of self-attention while it is computed. */
-export interface Attended {
-  /** Each query's weights of all tokens, which sum to 1: `[batch * heads, tokens, tokens]`. */
-  readonly map: tf.Tensor3D;
-  readonly heads: number;
-  /** `[batch, tokens, channels]` */
-  readonly value: tf.Tensor3D;
-  /** The map times the value, `[batch, tokens, channels]`. */
-  readonly mixed: tf.Tensor3D;
-}
-
-/** Sees a layer of self-attention, and says what takes the place of `mixed`. */
-export type AttentionHook = (attended: Attended) => tf.Tensor3D;
-
 /** Where a network finds its parameters. */
 export interface Scope {
   /** The scope of a part: names are joined by dots. */
@@ -68,9 +54,25 @@ export interface Scope {
   parameter(name: string, shape: readonly number[], layout: Layout, init: Init): tf.Tensor;
   /** True where the checkpoint holds the name; creation answers with `otherwise`. */
   has(name: string, otherwise: boolean): boolean;
-  /** Where somebody looks into self-attention; what the layer of this scope calls. */
-  readonly attend?: AttentionHook;
+  /** Computes a layer of self-attention its own way, where somebody looks into the network. */
+  readonly attend?: Attend | undefined;
+  /** The same scope, whose layers of self-attention are computed by `attend`. */
+  attending(attend: AttendLayer): Scope;
 }
+
+/**
+ * A layer of self-attention over heads: query, key and value, `[batch, tokens, heads * size]`, and so
+ * is the answer.
+ */
+export type Attend = (
+  query: tf.Tensor3D,
+  key: tf.Tensor3D,
+  value: tf.Tensor3D,
+  heads: number,
+) => tf.Tensor3D;
+
+/** An {@linkcode Attend} that is told the name of the layer. */
+export type AttendLayer = (layer: string, ...parts: Parameters<Attend>) => tf.Tensor3D;
 
 /** Supplies parameters to a {@linkcode scopeOf}. */
 export interface ParameterSource {
@@ -79,28 +81,14 @@ export interface ParameterSource {
 }
 
 /** A scope over a source, rooted at `prefix`. */
-export function scopeOf(source: ParameterSource, prefix = ""): Scope {
+export function scopeOf(source: ParameterSource, prefix = "", attend?: AttendLayer): Scope {
   const full = (name: string) => prefix === "" ? name : `${prefix}.${name}`;
   return {
-    at: (...names) => scopeOf(source, full(names.join("."))),
+    at: (...names) => scopeOf(source, full(names.join(".")), attend),
     parameter: (name, shape, layout, init) => source.get({ name: full(name), shape, layout, init }),
     has: (name, otherwise) => source.has(full(name), otherwise),
-  };
-}
-
-/** A scope whose layers of self-attention call a hook, with their names. */
-export function hookAttention(
-  scope: Scope,
-  hook: (layer: string, attended: Attended) => tf.Tensor3D,
-  name = "",
-): Scope {
-  return {
-    ...scope,
-    at(...names) {
-      const full = [...name === "" ? [] : [name], ...names].join(".");
-      return hookAttention(scope.at(...names), hook, full);
-    },
-    attend: (attended) => hook(name, attended),
+    attend: attend && ((...parts) => attend(prefix, ...parts)),
+    attending: (attend) => scopeOf(source, prefix, attend),
   };
 }
 

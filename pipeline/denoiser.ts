@@ -4,11 +4,11 @@
  * @module
  */
 import * as tf from "tfjs";
-import type { Compiled, Computation, Engine } from "../engines/engine.ts";
-import { attending, attentionLayers, chooseLayers, middleLayer } from "../models/attending.ts";
+import type { Compiled, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
+import { perturbed, receivedAttention } from "../models/self_attention.ts";
+import type { Scope } from "../models/scope.ts";
 import { unet2d } from "../models/unet_2d.ts";
-import type { Weights } from "../models/weights.ts";
 import {
   combine,
   type Guidance,
@@ -47,20 +47,14 @@ export interface Denoiser {
   readonly gradient?: Compiled | undefined;
   /** `(d answer / d x)ᵀ slope` of the UNet: x, t, slope and labels. */
   readonly pullback?: Compiled | undefined;
-  /** The UNet with its self-attention in reach; absent where it is out of reach. */
-  readonly attention?: ReachableAttention | undefined;
+  /** The UNet without self-attention in some layers, by their names. */
+  readonly perturbed?: ((layers: string) => Compiled) | undefined;
+  /** How much attention each place receives in the middle of the UNet, `[batch, tokens]`. */
+  readonly attention?: Compiled | undefined;
   /** The networks of another model on the same engine, opened once. */
   readonly other?: ((model: string) => Networks) | undefined;
   /** `together` where absent. */
   readonly cfgBatch?: CfgBatch | undefined;
-}
-
-/** The self-attention of a network. */
-export interface ReachableAttention {
-  /** The names of its layers. */
-  readonly layers: readonly string[];
-  /** The network over selections of layers, opened once: what `attending` makes of it. */
-  open(selections: readonly (readonly string[])[]): Compiled;
 }
 
 /** The part of a denoiser that predictions take. */
@@ -73,9 +67,9 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
   const { config, weights } = model.unet;
   const { classifier } = model;
   const others = new Map<string, Networks>();
-  const network: Computation = (scope, x, t, labels) => [
-    unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined),
-  ];
+  const blind = new Map<string, Compiled>();
+  const unetOf = (...[x, t, labels]: (tf.Tensor | undefined)[]) => (scope: Scope) =>
+    unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined);
   return {
     model,
     engine,
@@ -84,8 +78,21 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
       model.scheduler,
       config.out_channels === 2 * config.in_channels,
     ),
-    network: engine.compile(network, weights),
-    attention: reachable(engine, network, weights),
+    network: engine.compile((scope, ...inputs) => [unetOf(...inputs)(scope)], weights),
+    perturbed(layers) {
+      const known = blind.get(layers);
+      if (known !== undefined) return known;
+      const compiled = engine.compile(
+        (scope, ...inputs) => [perturbed(unetOf(...inputs), scope, layers)],
+        weights,
+      );
+      blind.set(layers, compiled);
+      return compiled;
+    },
+    attention: engine.compile(
+      (scope, ...inputs) => [receivedAttention(unetOf(...inputs), scope)],
+      weights,
+    ),
     pullback: engine.compile(
       (scope, x, t, slope, labels) => {
         const answer = (x: tf.Tensor) =>
@@ -113,24 +120,6 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
       ],
       classifier.weights,
     ),
-  };
-}
-
-/** The self-attention of a network of these weights. */
-function reachable(engine: Engine, network: Computation, weights: Weights): ReachableAttention {
-  const layers = attentionLayers(weights);
-  const opened = new Map<string, Compiled>();
-  return {
-    layers,
-    open(selections) {
-      const key = JSON.stringify(selections);
-      const known = opened.get(key);
-      if (known !== undefined) return known;
-      const computation = attending(network, selections, middleLayer(layers));
-      const compiled = engine.compile(computation, weights);
-      opened.set(key, compiled);
-      return compiled;
-    },
   };
 }
 
@@ -200,34 +189,29 @@ export function guidedPredict(
   }));
   const { network: labels, blend } = conditions;
   const free = labels?.map(() => model.nullClass ?? 0);
-  const selections = distinct(all.flatMap(({ layers }) => layers ? [layers] : []), String);
-  const parts: readonly MaybePart[] = blend ?? [{ labels }];
-  const ofParts = (answers: Answers, x: Images, at: Level, to?: Level, layers?: Layers) => {
-    const answerOf = ({ labels }: MaybePart) =>
-      toPrediction(rawOf(answers, { labels, layers }), x, at, parameterization, to);
-    return blend ? blended(blend, answerOf) : answerOf({ labels });
-  };
   return async (x, at, share, to, memory = []) => {
     const active = [...all.entries()].filter(([, { from, until }]) =>
       from <= share && (share < until || until === 1)
     );
-    const asked = active.flatMap(([, { plugin, classes, layers }]): Asked[] => [
-      ...plugin.needs?.includes("unconditional") && free ? [{ labels: free }] : [],
-      ...classes ? [{ labels: classes }] : [],
-      ...layers ? parts.map(({ labels }) => ({ labels, layers })) : [],
+    const asked = active.flatMap(([, { plugin, classes }]) => [
+      ...plugin.needs?.includes("unconditional") && free ? [free] : [],
+      ...classes ? [classes] : [],
     ]);
-    const call = async (x: Images, asked: readonly Asked[], reach: boolean) =>
-      await callNetwork(networks, asked, x, at, reach ? selections : undefined);
-    const reach = active.some(([, { layers, attention }]) => layers !== undefined || attention);
-    const answers = await call(x, [...asked, ...parts], reach);
-    const answerOf = (labels?: Int32Array) =>
-      toPrediction(rawOf(answers, { labels }), x, at, parameterization, to);
-    const unguided = ofParts(answers, x, at, to);
+    const parts = blend?.map(({ labels }) => labels) ?? (labels ? [labels] : []);
+    const answers = await callNetwork(networks, [...asked, ...parts], x, at);
+    const predictionOf = (answers: ReadonlyMap<string, Images>, x: Images) => {
+      const answerOf = (labels?: Int32Array) =>
+        toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
+      return { answerOf, labelled: blend ? blended(blend, answerOf) : answerOf(labels) };
+    };
+    const { answerOf, labelled: unguided } = predictionOf(answers, x);
+    const labelledBy = async (network: Compiled, x: Images) =>
+      predictionOf(await callNetwork({ ...networks, network }, parts, x, at), x).labelled;
     let prediction = unguided;
-    for (const [index, { plugin, options, loss, classes, other, gradient, layers }] of active) {
+    for (const [index, { plugin, options, loss, classes, other, gradient }] of active) {
       const lacks = (need: Need) => new TypeError(`it must list "${need}" in needs`);
       const has = (need: Need) => plugin.needs?.includes(need) === true;
-      const ask = async <T>(need: Need, get: () => T | Promise<T>): Promise<T> => {
+      const ask = async (need: Need, get: () => Prediction | Promise<Prediction>) => {
         if (!has(need)) throw lacks(need);
         return await get();
       };
@@ -249,10 +233,24 @@ export function guidedPredict(
             if (loss === undefined) throw lacks("loss");
             return loss(x0, at);
           },
-          throughNetwork: (slope) => throughNetwork(networks, parts, answers, slope, x, at),
-          perturbed: () => ask("perturbed", () => ofParts(answers, x, at, to, layers)),
-          attention: () => ask("attention", () => attentionOf(answers, parts)),
-          again: async (x) => ofParts(await call(x, parts, false), x, at, to),
+          throughNetwork: (slope) =>
+            throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at),
+          perturbed: () =>
+            ask(
+              "perturbed",
+              () =>
+                labelledBy(
+                  (networks.perturbed as NonNullable<Networks["perturbed"]>)(
+                    `${options["layers"]}`,
+                  ),
+                  x,
+                ),
+            ),
+          again: (x) => ask("again", () => labelledBy(networks.network, x)),
+          async attention() {
+            if (!has("attention")) throw lacks("attention");
+            return await callAttention(networks, parts[0], x, at);
+          },
           takesShift,
           options: optionsAt(plugin.options, options, share),
         }, memory[index]);
@@ -279,12 +277,8 @@ function answersFor(
   readonly classes?: Int32Array | undefined;
   readonly other?: Predict | undefined;
   readonly gradient?: ((x: Images, at: Level) => Promise<Images>) | undefined;
-  /** Those whose maps are replaced. */
-  readonly layers?: Layers | undefined;
-  /** Whether it sees the map of self-attention. */
-  readonly attention: boolean;
 } {
-  const { model, attention } = networks;
+  const { model } = networks;
   const { network: labels } = conditions;
   const [name, file] = [`${options["class"] ?? ""}`, `${options["model"] ?? ""}`];
   const needs = (need: Need) => plugin.needs?.includes(need) === true;
@@ -307,24 +301,14 @@ function answersFor(
   if (needs("classifier") && conditions.classifier === undefined) {
     throw fail("it needs a class to pull the images to; give one with --class");
   }
-  const layersOf = (text: string): Layers => {
-    try {
-      return chooseLayers(text, attention?.layers ?? []);
-    } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause;
-      throw new RangeError(fail(cause.message).message, { cause });
-    }
-  };
   if (needs("loss") && networks.pullback === undefined) throw fail("it has no slope");
-  if (needs("perturbed") && attention === undefined) {
-    throw fail("its self-attention is out of reach");
-  }
-  if (needs("attention") && middleLayer(attention?.layers ?? []) === undefined) {
-    throw fail("there is no self-attention in the middle of its network");
+  if (
+    needs("perturbed") && networks.perturbed === undefined ||
+    needs("attention") && networks.attention === undefined
+  ) {
+    throw fail("its self-attention cannot be reached");
   }
   return {
-    layers: needs("perturbed") ? layersOf(`${options["layers"] ?? ""}`) : undefined,
-    attention: needs("attention"),
     classes: needs("class") ? labels?.map(() => number) : undefined,
     other: needs("model") ? guidedPredict(other, conditions, [], false) : undefined,
     gradient: needs("classifier") ? (x, at) => callGradient(other, conditions, x, at) : undefined,
@@ -345,132 +329,66 @@ function checkPrediction(prediction: Prediction, x: Images, name: string): void 
 }
 
 /** The composed prediction of several classes: scores, hence x0 and eps, by their weights. */
-function blended(blend: readonly Part[], answerOf: (part: Part) => Prediction): Prediction {
-  const answers = blend.map((part) => ({ ...answerOf(part), weight: weightOf(part) }));
+function blended(blend: readonly Part[], answerOf: (labels: Int32Array) => Prediction): Prediction {
+  const answers = blend.map(({ labels, weights }) => {
+    return { ...answerOf(labels), weight: tf.tensor4d(weights, [weights.length, 1, 1, 1]) };
+  });
   const sum = (half: "x0" | "eps") =>
-    combine(...answers.map((it): [tf.Tensor | number, Images] => [it.weight, it[half]]));
+    combine(...answers.map((answer): [tf.Tensor, Images] => [answer.weight, answer[half]]));
   const mix = answers[0]?.mix; // a variance is no score: that of the first class stands
   return { x0: sum("x0"), eps: sum("eps"), ...(mix && { mix }) };
 }
 
-/** A part, or what images show that are of one class or of none. */
-interface MaybePart {
-  readonly labels?: Int32Array | undefined;
-  readonly weights?: Float32Array;
-}
+const keyOf = (labels: Int32Array | undefined): string => labels?.join() ?? "";
 
-/** The weights of one class in each image, `[batch, 1, 1, 1]`; 1 where there is but one. */
-const weightOf = ({ weights }: MaybePart): tf.Tensor | number =>
-  weights === undefined ? 1 : tf.tensor4d(weights, [weights.length, 1, 1, 1]);
-
-/** Names of layers of self-attention. */
-type Layers = readonly string[];
-
-/** An answer that the network is asked for. */
-interface Asked {
-  readonly labels?: Int32Array | undefined;
-  /** Those whose maps are to be the identity. */
-  readonly layers?: Layers | undefined;
-}
-
-/** The network's raw answers and, where it was reached for, its maps of attention, by their keys. */
-type Answers = ReadonlyMap<
-  string,
-  { readonly raw: Images; readonly attention?: Images | undefined }
->;
-
-const keyOf = ({ labels, layers }: Asked): string => `${labels ?? ""}/${layers ?? ""}`;
-
-/** One thing of each key. */
-function distinct<T>(things: readonly T[], key: (thing: T) => string): T[] {
-  return [...new Map(things.map((thing) => [key(thing), thing])).values()];
-}
-
-const rawOf = (answers: Answers, asked: Asked) => answers.get(keyOf(asked))?.raw as Images;
-
-/** The map of attention to the labelled images, of several classes by their weights. */
-function attentionOf(answers: Answers, parts: readonly MaybePart[]): Images {
-  return combine(...parts.map((part): [tf.Tensor | number, Images] => [
-    weightOf(part),
-    answers.get(keyOf({ labels: part.labels }))?.attention as Images,
-  ]));
-}
-
-/**
- * The network's answers, each different one once, by their keys.
- *
- * @param selections of layers, where self-attention is reached for.
- */
+/** The network's answers to lists of labels, each different one once, by their keys. */
 async function callNetwork(
-  { network, attention, cfgBatch, parameterization }: Networks,
-  asked: readonly Asked[],
+  { network, cfgBatch, parameterization }: Networks,
+  asked: readonly Int32Array[],
   noisy: Images,
   at: Level,
-  selections?: readonly Layers[],
-): Promise<Answers> {
+): Promise<ReadonlyMap<string, Images>> {
   const x = networkInput(noisy, at, parameterization);
   const [batch] = x.shape;
-  const each = distinct(asked, keyOf);
-  const compiled = selections ? attention?.open(selections) ?? network : network;
-  const call = async (asked: readonly Asked[]): Promise<[Images[], Images[]]> => {
-    const count = asked.length;
-    const labels = Int32Array.from(asked.flatMap(({ labels }) => [...labels ?? []]));
-    const [raw, map] = await compiled(
+  const lists = [...new Map(asked.map((labels) => [keyOf(labels), labels])).values()];
+  const call = async (labels?: Int32Array): Promise<Images> => {
+    const count = (labels?.length ?? batch) / batch;
+    const [raw] = await network(
       count === 1 ? x : tf.concat(Array<Images>(count).fill(x)),
       tf.fill([count * batch], at.t),
-      ...selections && selections.length > 0 ? [replacedIn(asked, selections, batch)] : [],
-      ...labels.length > 0 ? [tf.tensor1d(labels, "int32")] : [],
-    ) as Images[];
-    const split = (images?: Images) => images ? tf.split(images, count) as Images[] : [];
-    return [split(raw), split(map)];
+      ...labels ? [tf.tensor1d(labels, "int32")] : [],
+    );
+    return raw as Images;
   };
-  const answers: [Images | undefined, Images | undefined][] = [];
+  if (lists.length === 0) return new Map([["", await call()]]); // of a network without classes
+  const answers: Images[] = [];
   if (cfgBatch === "sequential") {
-    for (const one of each.toReversed()) { // labelled first
-      const [[raw], [map]] = await call([one]);
-      answers.unshift([raw, map]);
-    }
+    for (const labels of lists.toReversed()) answers.unshift(await call(labels)); // labelled first
   } else {
-    const [raws, maps] = await call(each);
-    answers.push(...raws.map((raw, i): [Images, Images | undefined] => [raw, maps[i]]));
+    const labels = Int32Array.from(lists.flatMap((list) => [...list]));
+    answers.push(...tf.split(await call(labels), lists.length) as Images[]);
   }
-  return new Map(each.map((asked, i) => {
-    const [raw, attention] = answers[i] ?? [];
-    return [keyOf(asked), { raw: raw as Images, attention }];
-  }));
-}
-
-/** Where each image's self-attention is replaced: `[batch, selections]`, 1 or 0. */
-function replacedIn(
-  asked: readonly Asked[],
-  selections: readonly Layers[],
-  batch: number,
-): tf.Tensor2D {
-  const rows = asked.flatMap(({ layers }) =>
-    Array(batch).fill(selections.map((selection) => Number(`${selection}` === `${layers}`)))
-  );
-  return tf.tensor2d(rows);
+  return new Map(lists.map((labels, i) => [keyOf(labels), answers[i] as Images]));
 }
 
 /** `(d x0 / d x)ᵀ slope` of the labelled answer, composed where it is of several classes. */
 async function throughNetwork(
   { pullback, parameterization }: Networks,
-  parts: readonly MaybePart[],
-  answers: Answers,
+  parts: readonly { readonly labels?: Int32Array | undefined; readonly weights?: Float32Array }[],
+  answers: ReadonlyMap<string, Images>,
   slope: Images,
   x: Images,
   at: Level,
 ): Promise<Images> {
   if (pullback === undefined) throw new TypeError("the model has no slope");
   const slopes: Images[] = [];
-  for (const part of parts) {
-    const { labels } = part;
-    const own = combine([weightOf(part), slope]);
+  for (const { labels, weights } of parts) {
+    const own = weights ? tf.mul(slope, tf.tensor4d(weights, [weights.length, 1, 1, 1])) : slope;
     const clean = (raw: tf.Tensor, x: tf.Tensor) => {
       const { x0 } = toPrediction(raw as Images, x as Images, at, parameterization);
       return tf.add(x0, tf.mul(x, 0)); // tf.grads refuses what x is no part of
     };
-    const raw = rawOf(answers, { labels });
+    const raw = answers.get(keyOf(labels)) as Images;
     const [byAnswer, direct] = tf.grads(clean)([raw, x], own) as [Images, Images];
     const [through] = await pullback(
       networkInput(x, at, parameterization),
@@ -481,6 +399,24 @@ async function throughNetwork(
     slopes.push(direct, networkInput(through as Images, at, parameterization)); // a factor alone
   }
   return tf.addN(slopes);
+}
+
+/** The attention that each place receives, spread over the pixels that it stands for. */
+async function callAttention(
+  { attention, parameterization }: Networks,
+  labels: Int32Array | undefined,
+  x: Images,
+  at: Level,
+): Promise<Images> {
+  const [batch, height, width] = x.shape;
+  const [received] = await (attention as Compiled)( // which was checked before the first step
+    networkInput(x, at, parameterization),
+    tf.fill([batch], at.t),
+    ...labels ? [tf.tensor1d(labels, "int32")] : [],
+  );
+  const side = Math.round(Math.sqrt(height * width * batch / (received?.size ?? 1)));
+  const map = tf.reshape(received as tf.Tensor, [batch, height / side, width / side, 1]) as Images;
+  return tf.image.resizeNearestNeighbor(map, [height, width]);
 }
 
 async function callGradient(

@@ -146,7 +146,7 @@ export async function loadPlugin<K extends Kind>(
   return checkPlugin(kind, name, module.default);
 }
 
-/** The options of text that needs are told by. */
+/** The option that says more of what a guidance needs. */
 const NAMED = { class: "class", model: "model", loss: "file", perturbed: "layers" } as const;
 
 /**
@@ -182,7 +182,7 @@ export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknow
     throw fail(`has a wrong needs: it must be a list of ${NEEDS.join(" and ")}`);
   }
   if (!isRecord(options)) throw fail("has no options (an empty object where it takes none)");
-  for (const [need, key] of Object.entries<string>(NAMED)) {
+  for (const [need, key] of Object.entries(NAMED)) {
     const option = options[key];
     if (
       kind === "guidance" && Array.isArray(needs) && needs.includes(need) &&

@@ -33,7 +33,7 @@ const chosen = (plugin: Guidance) => guide(plugin, GIVEN[plugin.name]);
 
 /** What the network is asked beside the labelled answer: how many other halves, at most. */
 const halvesOf = ({ needs = [] }: Guidance): number =>
-  needs.filter((need) => ["unconditional", "class", "perturbed"].includes(need)).length;
+  needs.filter((need) => need === "unconditional" || need === "class").length;
 const count = (pair: readonly Guidance[], need: string): number =>
   pair.filter(({ needs }) => needs?.some((it) => it === need)).length;
 
@@ -61,23 +61,26 @@ Deno.test("any two guidances keep the halves of x, and ask for no more than each
       const title = `${first.name} then ${second.name}`;
       assert(apart < 1e-5 * size, `${title}: x is off by ${apart}`);
       assertEquals(tf.memory().numTensors, before, title);
-      assertEquals(model.calls.length, 1 + count(pair, "attention"), title); // sag asks again
+      assertEquals(model.calls.length, 1 + count(pair, "again"), title);
       const batch = model.calls[0]?.batch ?? NaN;
       assert(batch <= 2 * (1 + halvesOf(first) + halvesOf(second)), `${title}: ${batch}`);
       assertEquals(model.gradients.length, count(pair, "classifier"), title);
       assertEquals(model.pullbacks.length, count(pair, "loss"), title);
       assertEquals(model.others.length, count(pair, "model"), title);
+      assertEquals(model.blind.length, count(pair, "perturbed"), title);
+      assertEquals(model.looks.length, count(pair, "attention"), title);
     }
   }
 });
 
-/** How often a step asks a network, one by one: `calls`, `gradients`, `pullbacks` and `others`. */
-const LISTS = {
-  calls: undefined,
-  gradients: "classifier",
-  pullbacks: "loss",
-  others: "model",
-} as const;
+/** Needs, and the calls of networks that meet them. */
+const NETWORKS = [
+  ["classifier", "gradients"],
+  ["loss", "pullbacks"],
+  ["model", "others"],
+  ["perturbed", "blind"],
+  ["attention", "looks"],
+] as const;
 
 /** A sampler whose predictions are counted, and checked to be the halves of x. */
 function watched(
@@ -130,14 +133,10 @@ for (const [name, load] of Object.entries(samplers)) {
         assertEquals(tf.memory().numTensors, before, title);
         assert(x.every(Number.isFinite), title);
         assert(predictions() > 0, title);
-        for (const [list, need] of Object.entries(LISTS)) {
-          const asked = model[list as keyof typeof LISTS].length;
-          const most = need === undefined ? 1 + count(pair, "attention") : count(pair, need);
-          assert(
-            asked <= most * predictions(),
-            `${title}: ${asked} ${list} of ${most} a prediction`,
-          );
-        }
+        const most = (list: string, each: number, { length }: readonly unknown[]) =>
+          assert(length <= each * predictions(), `${title}: ${length} ${list}`);
+        most("calls", 1 + count(pair, "again"), model.calls);
+        for (const [need, list] of NETWORKS) most(list, count(pair, need), model[list]);
       }
     }
   });

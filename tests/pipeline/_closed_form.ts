@@ -27,9 +27,6 @@ await tf.setBackend("cpu");
 /** The class that stands for no class. */
 export const NO_CLASS = 1e6;
 
-/** What stands for layers of self-attention: where one is replaced, the model is {@linkcode blurred}. */
-const LAYERS = ["mid_block.attentions.0", "up_blocks.0.attentions.0"];
-
 /** The distribution of clean images; each component is a class, too. */
 export interface Mixture {
   readonly weights: readonly number[];
@@ -166,8 +163,10 @@ export interface ClosedForm {
   readonly gradient?: ((noisy: Noisy) => Float64Array) | null;
   /** The model that a guidance's option `model` names; a {@linkcode blurred} one where absent. */
   readonly other?: Mixture;
-  /** The names of its layers of self-attention. */
-  readonly layers?: readonly string[];
+  /** What it sees without self-attention; {@linkcode blurred} where absent. */
+  readonly perturbed?: Mixture;
+  /** How much attention a place receives. */
+  readonly received?: (place: number) => number;
 }
 
 /** Guided predictions of a model in closed form, and a list of the calls of its networks. */
@@ -178,10 +177,14 @@ export function closedForm(form: ClosedForm): {
   readonly pullbacks: readonly Call[];
   /** The calls of the network of a model that a guidance names. */
   readonly others: readonly Call[];
+  /** The calls of the network without self-attention, and of its attention. */
+  readonly blind: readonly Call[];
+  readonly looks: readonly Call[];
 } {
   const { mixture, type = "sample", variance, conditions = {}, guidances = [] } = form;
   const [calls, gradients]: [Call[], Call[]] = [[], []];
   const [pullbacks, others]: [Call[], Call[]] = [[], []];
+  const [blind, looks]: [Call[], Call[]] = [[], []];
   let at: Level = { t: NaN, alpha: NaN, sigma: NaN };
   const noisyOf = (
     list: Call[] | undefined,
@@ -192,17 +195,6 @@ export function closedForm(form: ClosedForm): {
     list?.push({ batch: x.shape[0] ?? 0, at, t: [...t.dataSync()], labels: own });
     return { x: x.dataSync(), size: x.size / (x.shape[0] ?? 1), at, labels: own };
   };
-  const answerOf = (mixture: Mixture, noisy: Noisy, x: Images): Images => {
-    const { alpha, sigma } = at;
-    const answers = cleanOf(mixture, noisy).map((clean, i) => {
-      const eps = ((noisy.x[i] ?? NaN) - alpha * clean) / sigma;
-      return type === "sample" ? clean : type === "epsilon" ? eps : alpha * eps - sigma * clean;
-    });
-    const answer = tf.tensor4d(Float32Array.from(answers), x.shape);
-    if (variance === undefined) return answer;
-    const spread = Float32Array.from(answers, (_, i) => cycle(variance, i % noisy.size));
-    return tf.concat([answer, tf.tensor4d(spread, answer.shape)], 3);
-  };
   const networksOf = (mixture: Mixture, calls?: Call[]): Networks => ({
     model: {
       name: "mixture",
@@ -211,20 +203,16 @@ export function closedForm(form: ClosedForm): {
     },
     parameterization: { type, learned: variance !== undefined },
     network(...inputs) {
-      return Promise.resolve([answerOf(mixture, noisyOf(calls, inputs), inputs[0] as Images)]);
-    },
-    attention: {
-      layers: form.layers ?? LAYERS,
-      open: (selections) => (x, t, ...more) => {
-        const replaced = selections.length > 0 ? more.shift() : undefined;
-        const noisy = noisyOf(calls, [x, t, ...more]);
-        const [own, worse] = [mixture, blurred(mixture)].map((each) =>
-          answerOf(each, noisy, x as Images)
-        ) as [tf.Tensor, tf.Tensor];
-        const share = replaced ? tf.reshape(tf.sum(replaced, 1), [-1, 1, 1, 1]) : 0;
-        const map = tf.mul(tf.sigmoid(tf.mean(x as Images, 3, true)), 2); // 1 on average
-        return Promise.resolve([tf.add(own, tf.mul(share, tf.sub(worse, own))), map]);
-      },
+      const noisy = noisyOf(calls, inputs);
+      const { alpha, sigma } = at;
+      const answers = cleanOf(mixture, noisy).map((clean, i) => {
+        const eps = ((noisy.x[i] ?? NaN) - alpha * clean) / sigma;
+        return type === "sample" ? clean : type === "epsilon" ? eps : alpha * eps - sigma * clean;
+      });
+      const answer = tf.tensor4d(Float32Array.from(answers), (inputs[0] as Images).shape);
+      if (variance === undefined) return Promise.resolve([answer]);
+      const spread = Float32Array.from(answers, (_, i) => cycle(variance, i % noisy.size));
+      return Promise.resolve([tf.concat([answer, tf.tensor4d(spread, answer.shape)], 3)]);
     },
     pullback(x, t, slope, labels) {
       const noisy = noisyOf(pullbacks, [x, t, labels]);
@@ -248,6 +236,14 @@ export function closedForm(form: ClosedForm): {
       ]);
     },
     other: () => networksOf(form.other ?? blurred(mixture), others),
+    perturbed: () => networksOf(form.perturbed ?? blurred(mixture), blind).network,
+    attention(...inputs) {
+      noisyOf(looks, inputs);
+      const [batch = 0, height = 0, width = 0] = inputs[0]?.shape ?? [];
+      const received = form.received ?? ((place) => place % 3); // of mean 1 nearly
+      const values = Array.from({ length: height * width }, (_, place) => received(place));
+      return Promise.resolve([tf.tile(tf.tensor2d(values, [1, height * width]), [batch, 1])]);
+    },
   });
   const networks = networksOf(mixture, calls);
   const predict = guidedPredict(networks, conditions, guidances, form.takesShift ?? false);
@@ -256,6 +252,8 @@ export function closedForm(form: ClosedForm): {
     gradients,
     pullbacks,
     others,
+    blind,
+    looks,
     predict(x, level, ...rest) {
       at = level;
       return predict(x, level, ...rest);
@@ -264,7 +262,7 @@ export function closedForm(form: ClosedForm): {
 }
 
 /** A worse model of the same images: wider by half. */
-export function blurred({ deviations, ...rest }: Mixture): Mixture {
+function blurred({ deviations, ...rest }: Mixture): Mixture {
   return { ...rest, deviations: deviations.map((list) => list.map((each) => 1.5 * each)) };
 }
 
