@@ -8,6 +8,7 @@ import {
   countOf,
   ELEMENT_BYTES,
   fromFloat32,
+  quote,
   readRange,
   tensorInFile,
   type WrittenType,
@@ -56,7 +57,7 @@ function findHole(entries: ReadonlyMap<string, Entry>, dataLength: number): stri
   let covered = 0;
   const sorted = [...entries].sort(([, a], [, b]) => a.start - b.start || a.end - b.end);
   for (const [name, { start, end }] of sorted) {
-    if (start < covered) return `tensor "${name}": its data overlaps that of another`;
+    if (start < covered) return `tensor ${quote(name)}: its data overlaps that of another`;
     if (start > covered) return `bytes ${covered} to ${start} belong to no tensor`;
     covered = end;
   }
@@ -112,7 +113,7 @@ export function readSafetensors(path: string): SafetensorsFile {
       continue;
     }
     const entry = parseEntry(value, dataLength);
-    if (typeof entry === "string") throw refuse(`tensor "${name}": ${entry}`);
+    if (typeof entry === "string") throw refuse(`tensor ${quote(name)}: ${entry}`);
     entries.set(name, entry);
   }
   const hole = findHole(entries, dataLength);

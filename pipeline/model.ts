@@ -9,7 +9,9 @@ import { nearest } from "../plugins/nearest.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
-import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
+import { renameLegacy } from "../models/formats/legacy_names.ts";
+import { openWeights, weightsFileIn } from "../models/formats/open.ts";
+import { encodeSafetensors, type NewTensor } from "../models/safetensors.ts";
 import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
 import type { SchedulerConfig } from "../schedules/mod.ts";
@@ -51,8 +53,8 @@ export function edgeOf({ unet }: Model): number {
 }
 
 const WEIGHTS = new URL("../weights/", import.meta.url);
-const UNET_FILE = "diffusion_pytorch_model.safetensors";
-const CLASSIFIER_FILE = "model.safetensors";
+const UNET_STEM = "diffusion_pytorch_model";
+const CLASSIFIER_STEM = "model";
 
 /** Whether there is such a file or folder. */
 export function isThere(path: string): boolean {
@@ -102,31 +104,12 @@ export function findModel(spec: string): string {
 /** Whether a text names a model: a bundled one, or a folder of a UNet. */
 export function isModel(spec: string): boolean {
   return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
-    isThere(join(spec, UNET_FILE));
+    isThere(join(spec, `${UNET_STEM}.safetensors`));
 }
 
-/** A weights file, or an error that says which file a folder should have. */
-function openWeights(folder: string, file: string): Weights {
-  const path = join(folder, file);
-  if (!isThere(path)) {
-    throw new Deno.errors.NotFound(`Cannot find "${path}": the folder holds no ${file}`);
-  }
-  return renameLegacy(readSafetensors(path).tensors);
-}
-
-const LEGACY = { query: "to_q", key: "to_k", value: "to_v", proj_attn: "to_out.0" } as const;
-
-/** Attention tensors of files from before 2023 under the names that they have now. */
-function renameLegacy(weights: Weights): Weights {
-  const renamed = new Map<string, Weights extends ReadonlyMap<string, infer T> ? T : never>();
-  for (const [name, tensor] of weights) {
-    const now = name.replace(
-      /(attentions\.\d+)\.(query|key|value|proj_attn)\./,
-      (_, part: string, old: keyof typeof LEGACY) => `${part}.${LEGACY[old]}.`,
-    );
-    renamed.set(now, { ...tensor, name: now });
-  }
-  return renamed;
+/** A network's weights, whichever format a folder has them in. */
+function openPart(folder: string, stem: string): Weights {
+  return renameLegacy(openWeights(weightsFileIn(folder, stem)));
 }
 
 function openUNet(folder: string): Part<UNet2DConfig> {
@@ -139,7 +122,7 @@ function openUNet(folder: string): Part<UNet2DConfig> {
   return {
     folder,
     config: parseUNet2DConfig(values, path),
-    weights: openWeights(folder, UNET_FILE),
+    weights: openPart(folder, UNET_STEM),
   };
 }
 
@@ -147,7 +130,7 @@ function openUNet(folder: string): Part<UNet2DConfig> {
 export function openClassifier(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
-  return { folder, config, weights: openWeights(folder, CLASSIFIER_FILE) };
+  return { folder, config, weights: openPart(folder, CLASSIFIER_STEM) };
 }
 
 function readList(path: string): string[] {
@@ -269,7 +252,7 @@ export async function saveModel(
   await writeAtomic(join(folder, "scheduler", "scheduler_config.json"), toJson(scheduler));
   if (labels.length > 0) await writeAtomic(join(folder, "labels.json"), toJson(labels));
   await writeAtomic(join(folder, "unet", "config.json"), toJson(unet));
-  await writeAtomic(join(folder, "unet", UNET_FILE), encodeSafetensors(tensors));
+  await writeAtomic(join(folder, "unet", `${UNET_STEM}.safetensors`), encodeSafetensors(tensors));
 }
 
 /** Writes a classifier as a folder, such as the `classifier/` of a model. */
@@ -281,5 +264,8 @@ export async function saveClassifier(
 ): Promise<void> {
   const values = { _class: "EncoderUNetModel", ...config };
   await writeAtomic(join(folder, "config.json"), toJson(values));
-  await writeAtomic(join(folder, CLASSIFIER_FILE), encodeSafetensors(tensors, dtype));
+  await writeAtomic(
+    join(folder, `${CLASSIFIER_STEM}.safetensors`),
+    encodeSafetensors(tensors, dtype),
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * Networks with what other libraries gave for them: the fixtures `unet2d-*` (diffusers) and
- * `openai-classifier-*` (guided-diffusion).
+ * Networks with what other libraries gave for them: the fixtures `unet2d-*` (diffusers),
+ * `openai-unet-*` and `openai-classifier-*` (guided-diffusion).
  *
  * @module
  */
@@ -9,6 +9,8 @@ import * as tf from "tfjs";
 import type { Computation } from "../engines/engine.ts";
 import { readJson } from "../models/config.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
+import { openaiUNet, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
+import { openWeights, weightsFileIn } from "../models/formats/open.ts";
 import { readSafetensors } from "../models/safetensors.ts";
 import { unet2d } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
@@ -55,6 +57,22 @@ export function unetOf(name: string): Parity {
     ],
     inputs: () => [images(tensor("x")), vector(tensor("t")), ...labels.map(tensor).map(integers)],
     expected: tensor("y"),
+  };
+}
+
+/** A UNet of OpenAI. */
+export function openaiUNetOf(name: string): Parity {
+  const path = `${folderOf(name)}/config.json`;
+  const config = parseOpenAIUNetConfig(readJson(path), path);
+  const tensor = readFixture(`${name}/expected.safetensors`);
+  const labels = config.num_classes === null ? [] : ["class_labels"];
+  return {
+    weights: openWeights(weightsFileIn(folderOf(name), "model")),
+    computation: (scope, ...inputs) => [
+      openaiUNet(...[scope, config, ...inputs] as Parameters<typeof openaiUNet>),
+    ],
+    inputs: () => [images(tensor("x")), vector(tensor("t")), ...labels.map(tensor).map(integers)],
+    expected: tensor("out"),
   };
 }
 

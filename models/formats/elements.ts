@@ -22,18 +22,28 @@ export const ELEMENT_BYTES: Readonly<Record<string, number>> = {
 /** Types that weights are written in. */
 export type WrittenType = "F32" | "F16" | "BF16";
 
+/** A name from a file as messages may show it: on one line, and not too long. */
+export function quote(name: string): string {
+  return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
+}
+
 /** Elements of a tensor. */
 export function countOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
 /**
- * Reads `length` bytes of a file from `offset`.
+ * Reads `length` bytes of an open file from `offset`.
  *
+ * @param path names the file in messages.
  * @throws {Error} Where the file is shorter.
  */
-export function readRange(path: string, offset: number, length: number): Uint8Array<ArrayBuffer> {
-  using file = Deno.openSync(path, { read: true });
+export function readAt(
+  file: Deno.FsFile,
+  path: string,
+  offset: number,
+  length: number,
+): Uint8Array<ArrayBuffer> {
   file.seekSync(offset, Deno.SeekMode.Start);
   const bytes = new Uint8Array(length);
   for (let filled = 0; filled < length;) {
@@ -44,6 +54,12 @@ export function readRange(path: string, offset: number, length: number): Uint8Ar
     filled += count;
   }
   return bytes;
+}
+
+/** Reads `length` bytes of a file from `offset`, see {@linkcode readAt}. */
+export function readRange(path: string, offset: number, length: number): Uint8Array<ArrayBuffer> {
+  using file = Deno.openSync(path, { read: true });
+  return readAt(file, path, offset, length);
 }
 
 /** Elements of any type as float32; the bytes start at their buffer's start. */

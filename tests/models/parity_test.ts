@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import { loadedParameters } from "../../models/parameters.ts";
 import { scopeOf } from "../../models/scope.ts";
-import { classifierOf, differencesOf, type Parity, unetOf } from "../_parity.ts";
+import { classifierOf, differencesOf, openaiUNetOf, type Parity, unetOf } from "../_parity.ts";
 
 /**
  * Computes on the `cpu` backend, whose operations are plain loops; all of a checkpoint's tensors
@@ -37,6 +37,11 @@ const UNETS = ["unet2d-ddpm", "unet2d-ddpm-legacykeys", "unet2d-classcond", "une
 
 for (const name of UNETS) {
   Deno.test(`unet2d() gives what diffusers gives for ${name}`, () => check(unetOf(name), 1e-5));
+}
+
+for (const kind of ["legacy-pt", "neworder", "convresample"]) {
+  Deno.test(`openaiUNet() gives what guided-diffusion gives for openai-unet-${kind}`, () =>
+    check(openaiUNetOf(`openai-unet-${kind}`), 1e-5));
 }
 
 for (const pool of ["attention", "adaptive", "spatial"]) {
