@@ -27,6 +27,7 @@ import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
+import { fetchModel, hubFlags, revised } from "./_hub.ts";
 import { rng, seedOf } from "./_noise.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 
@@ -124,6 +125,12 @@ const flags = {
     help: "print t, alpha and sigma of each step, and draw nothing",
     group: "Output",
   },
+  ...hubFlags,
+  offline: {
+    type: "flag",
+    help: "download nothing: a model of the hub must be in the cache",
+    group: "Hub",
+  },
   from: {
     type: "string",
     value: "IMAGE",
@@ -139,8 +146,8 @@ export default command({
   summary: "draws images from a model",
   usage: "[MODEL]",
   description:
-    "Draws images and writes them as PNG. MODEL is a bundled name (digits without it) or a model " +
-    "folder in the layout of diffusers. stdout carries image bytes alone, so it can be piped. " +
+    "Draws images and writes them as PNG. MODEL is a bundled name (digits without it), a model " +
+    "folder in the layout of diffusers, or OWNER/NAME on the hub, which is downloaded once. stdout carries image bytes alone, so it can be piped. " +
     "The settings are kept in the PNG: `metadata` prints them, `--from` repeats them.",
   examples: [
     ["sample -o digits.png", "one of each digit"],
@@ -161,7 +168,9 @@ export default command({
       if (!given("sampler")) refuseCode(flags.from, "sampler", [repeated.sampler]);
       if (!given("guidance")) refuseCode(flags.from, "guidance", repeated.guidance);
     }
-    const model = openModel(name ?? repeated?.model ?? "digits");
+    const spec = name === undefined ? undefined : revised(name, flags.revision);
+    if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
+    const model = openModel(spec ?? repeated?.model ?? "digits");
     processOf(model.scheduler); // a fault of the model, not of what was typed
     for (const key of unfollowed(model.scheduler)) {
       io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
@@ -345,7 +354,7 @@ async function draw(
     openOutput({
       to: flags.output,
       separate: flags.separate,
-      stem: `${model.name}-${settings.seed}`,
+      stem: `${basename(model.name)}-${settings.seed}`,
       sheet: { columns: flags.columns },
       stdout: flags.json ? TAKEN : undefined,
     })

@@ -5,6 +5,9 @@
  * @module
  */
 import { basename, fromFileUrl, join, resolve } from "@std/path";
+import { formatRepository, parseRepository } from "../hub/cache.ts";
+import { findPulled } from "../hub/pull.ts";
+import { hubOf } from "../hub/settings.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { readJson, readJsonValue } from "../models/config.ts";
@@ -76,7 +79,7 @@ export function bundledModels(): string[] {
 }
 
 /**
- * The folder of a model: a bundled name, or a path.
+ * The folder of a model: a bundled name, a path, or OWNER/NAME in the hub's cache.
  *
  * @throws {Deno.errors.NotFound} Where there is none.
  */
@@ -86,21 +89,35 @@ export function findModel(spec: string): string {
     if (isThere(bundled)) return bundled;
   }
   if (isThere(spec)) return resolve(spec);
+  const repository = parseRepository(spec);
+  const pulled = repository && findPulled(hubOf(), repository);
+  if (pulled !== undefined) return pulled;
   const names = bundledModels();
   const near = nearest(spec, names);
+  const bundled = `the bundled ${names.length === 1 ? "model is" : "models are"} ${
+    names.join(", ")
+  }`;
   throw new Deno.errors.NotFound(
     `Cannot find the model "${spec}": ${
-      near === undefined
-        ? `it is no folder, and the bundled ${names.length === 1 ? "model is" : "models are"} ${
-          names.join(", ")
-        }`
-        : `did you mean ${near}?`
+      near !== undefined
+        ? `did you mean ${near}?`
+        : repository === undefined
+        ? `it is no folder, and ${bundled}`
+        : `it is no folder, and not in the hub's cache; denoise pull ${spec} downloads it`
     }`,
   );
 }
 
+/** What people call a model: its name on the hub, or the last part of its path. */
+function nameOf(spec: string, folder: string): string {
+  const repository = isThere(spec) ? undefined : parseRepository(spec);
+  return repository === undefined ? basename(folder) : formatRepository(repository);
+}
+
 /** Whether a text names a model: a bundled one, or a folder of a UNet. */
 export function isModel(spec: string): boolean {
+  const repository = isThere(spec) ? undefined : parseRepository(spec);
+  if (repository !== undefined && findPulled(hubOf(), repository) !== undefined) return true;
   return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
     isThere(join(spec, UNET_FILE));
 }
@@ -208,7 +225,8 @@ function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
 /**
  * Opens a model; of its weights only the headers are read.
  *
- * @param spec a bundled name or a folder; a folder with a bare UNet is one, too.
+ * @param spec a bundled name, a folder or OWNER/NAME in the hub's cache; a folder with a bare UNet
+ * is a model, too.
  * @throws {Deno.errors.NotFound} Where a file is missing.
  * @throws {TypeError} Where a configuration does not fit.
  */
@@ -232,7 +250,7 @@ export function openModel(spec: string): Model {
   const labels = readLabels(join(folder, "labels.json"), unet.config);
   const embeds = unet.config.num_class_embeds;
   return {
-    name: basename(folder),
+    name: nameOf(spec, folder),
     folder,
     unet,
     scheduler,
