@@ -36,6 +36,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "downloads a model from the hub, for use without a network",
     load: () => import("./pull.ts"),
   },
+  verify: {
+    summary: "runs a model on recorded inputs and compares with what its origin gave",
+    load: () => import("./verify.ts"),
+  },
   trace: {
     summary: "writes a model's network as an ONNX file, for other programs",
     load: () => import("./trace.ts"),

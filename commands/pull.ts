@@ -1,4 +1,4 @@
-import { command, UsageError } from "./_command.ts";
+import { command } from "./_command.ts";
 import { hubFlags, pullModel, revised } from "./_hub.ts";
 
 /** `denoise pull`: a model of the hub into the cache. */
@@ -19,8 +19,7 @@ export default command({
     ["sample google/ddpm-cat-256 -n 1 -o cat.png", "then it is there"],
   ],
   flags: hubFlags,
-  async run({ flags, positional: [spec], io }) {
-    if (spec === undefined) throw new UsageError("Cannot download without a name: OWNER/NAME");
+  async run({ flags, positional: [spec = ""], io }) {
     await io.write(await pullModel(revised(spec, flags.revision), flags, io));
     return 0;
   },

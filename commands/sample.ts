@@ -25,6 +25,7 @@ import { describeOption, type Kind } from "../plugins/options.ts";
 import { parseSpec } from "../plugins/spec.ts";
 import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineFlags } from "./_engine_flags.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
 import { fetchModel, hubFlags, revised } from "./_hub.ts";
@@ -78,19 +79,7 @@ const flags = {
     help: "labelled and unlabelled half of guidance in one call, or in two for less memory",
   },
   shard: { type: "string", value: "I/N", help: "draw only the I-th of N parts of the run" },
-  engine: {
-    type: "string",
-    choices: ["auto", "onnx", "tensorflow", "wasm", "cpu", "webgpu"],
-    default: "auto",
-    help: "what computes; auto is the fastest that is there, webgpu only where it is named",
-  },
-  provider: {
-    type: "string",
-    choices: ["auto", "cpu", "cuda", "coreml", "dml", "webgpu"],
-    default: "auto",
-    help: "what ONNX Runtime computes on; list engines says what it has; auto is cuda, or the cpu",
-  },
-  threads: { type: "integer", min: 1, help: "threads of the CPU; all cores without it" },
+  ...engineFlags,
   output: {
     type: "string",
     alias: "o",
@@ -170,7 +159,7 @@ export default command({
     }
     const spec = name === undefined ? undefined : revised(name, flags.revision);
     if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
-    const model = openModel(spec ?? repeated?.model ?? "digits");
+    const model = openModel(spec ?? repeated?.model ?? "digits", flags);
     processOf(model.scheduler); // a fault of the model, not of what was typed
     for (const key of unfollowed(model.scheduler)) {
       io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
@@ -385,9 +374,9 @@ async function draw(
       async onStep({ step, x, x0 }, { number, batches }) {
         bar.update(number * steps + step, batches > 1 ? `batch ${number + 1} of ${batches}` : "");
         if (flags.trajectory !== undefined) {
-          (frames[step - 1] ??= []).push(...await bitmapsOf(x, model));
+          (frames[step - 1] ??= []).push(...await bitmapsOf(x, denoiser));
         }
-        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, model));
+        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, denoiser));
       },
     });
     for await (const { indices, bitmaps } of batches) {

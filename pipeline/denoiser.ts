@@ -19,6 +19,7 @@ import {
 import type { Chosen } from "../plugins/load.ts";
 import { optionsAt } from "../plugins/options.ts";
 import { CLEAN } from "../schedules/mod.ts";
+import { type Codec, pixelCodec } from "./codec.ts";
 import { type Model, openModel } from "./model.ts";
 import {
   networkInput,
@@ -38,6 +39,7 @@ export type CfgBatch = "together" | "sequential";
 export interface Denoiser {
   readonly model: Model;
   readonly engine: Engine;
+  readonly codec: Codec;
   readonly parameterization: Parameterization;
   /** The UNet: x, t `[batch]` and, where it is class-conditional, labels `[batch]` int32. */
   readonly network: Compiled;
@@ -52,7 +54,7 @@ export interface Denoiser {
 }
 
 /** The part of a denoiser that predictions take. */
-export interface Networks extends Omit<Denoiser, "model" | "engine"> {
+export interface Networks extends Omit<Denoiser, "model" | "engine" | "codec"> {
   readonly model: Pick<Model, "name" | "nullClass" | "labels">;
 }
 
@@ -64,6 +66,7 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
   return {
     model,
     engine,
+    codec: pixelCodec(model.scheduler, config.in_channels),
     cfgBatch,
     parameterization: parameterization(
       model.scheduler,

@@ -14,6 +14,7 @@ import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
 import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
+import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
 import type { SchedulerConfig } from "../schedules/mod.ts";
 
@@ -122,13 +123,23 @@ export function isModel(spec: string): boolean {
     isThere(join(spec, UNET_FILE));
 }
 
-/** A weights file, or an error that says which file a folder should have. */
-function openWeights(folder: string, file: string): Weights {
-  const path = join(folder, file);
-  if (!isThere(path)) {
-    throw new Deno.errors.NotFound(`Cannot find "${path}": the folder holds no ${file}`);
+/**
+ * The weights of a folder; only their headers are read.
+ *
+ * @param variant The variant to prefer, such as `fp16`.
+ * @throws {Deno.errors.NotFound} Where it holds none.
+ */
+export function openWeights(folder: string, variant?: string): Weights {
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const chosen = chooseWeights(names, variant);
+  if (chosen === undefined) {
+    throw new Deno.errors.NotFound(
+      `Cannot find the weights of "${folder}": it holds neither ${UNET_FILE} nor ${CLASSIFIER_FILE}`,
+    );
   }
-  return renameLegacy(readSafetensors(path).tensors);
+  const tensors = chosen.files.filter((name) => name !== chosen.index)
+    .flatMap((name) => [...readSafetensors(join(folder, name)).tensors]);
+  return renameLegacy(new Map(tensors));
 }
 
 const LEGACY = { query: "to_q", key: "to_k", value: "to_v", proj_attn: "to_out.0" } as const;
@@ -146,7 +157,7 @@ function renameLegacy(weights: Weights): Weights {
   return renamed;
 }
 
-function openUNet(folder: string): Part<UNet2DConfig> {
+function openUNet(folder: string, variant?: string): Part<UNet2DConfig> {
   const path = join(folder, "config.json");
   const values = readJson(path);
   const kind = values["_class_name"] ?? "UNet2DModel";
@@ -156,7 +167,7 @@ function openUNet(folder: string): Part<UNet2DConfig> {
   return {
     folder,
     config: parseUNet2DConfig(values, path),
-    weights: openWeights(folder, UNET_FILE),
+    weights: openWeights(folder, variant),
   };
 }
 
@@ -164,7 +175,7 @@ function openUNet(folder: string): Part<UNet2DConfig> {
 export function openClassifier(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
-  return { folder, config, weights: openWeights(folder, CLASSIFIER_FILE) };
+  return { folder, config, weights: openWeights(folder) };
 }
 
 function readList(path: string): string[] {
@@ -222,6 +233,12 @@ function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
   }
 }
 
+/** How a model is opened. */
+export interface OpenOptions {
+  /** The variant of the weights to prefer where a folder has several, such as `fp16`. */
+  readonly variant?: string | undefined;
+}
+
 /**
  * Opens a model; of its weights only the headers are read.
  *
@@ -230,7 +247,7 @@ function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
  * @throws {Deno.errors.NotFound} Where a file is missing.
  * @throws {TypeError} Where a configuration does not fit.
  */
-export function openModel(spec: string): Model {
+export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
   const folder = findModel(spec);
   const nested = isThere(join(folder, "unet"));
   if (!nested && !isThere(join(folder, "config.json"))) {
@@ -238,7 +255,7 @@ export function openModel(spec: string): Model {
       `Cannot use "${folder}" as a model: it has neither a folder unet/ nor a config.json`,
     );
   }
-  const unet = openUNet(nested ? join(folder, "unet") : folder);
+  const unet = openUNet(nested ? join(folder, "unet") : folder, variant);
   const schedulerPath = nested
     ? join(folder, "scheduler", "scheduler_config.json")
     : join(folder, "scheduler_config.json");
