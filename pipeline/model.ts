@@ -13,10 +13,11 @@ import { writeAtomic } from "../images/atomic.ts";
 import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
-import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
+import type { UNet2DConfig } from "../models/unet_2d.ts";
 import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
 import type { SchedulerConfig } from "../schedules/mod.ts";
+import { openUNet, type UNet } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
 export interface Part<C> {
@@ -39,7 +40,7 @@ export interface Model {
   /** What people call it: the last part of its path. */
   readonly name: string;
   readonly folder: string;
-  readonly unet: Part<UNet2DConfig>;
+  readonly unet: UNet;
   readonly scheduler: SchedulerConfig;
   readonly classifier?: Part<EncoderUNetConfig> | undefined;
   /** Names of classes by index, without the null class; empty where the model has none. */
@@ -51,7 +52,7 @@ export interface Model {
 
 /** Height and width of a model's images in pixels; 32 where its configuration does not say. */
 export function edgeOf({ unet }: Model): number {
-  return unet.config.sample_size ?? 32;
+  return unet.edge ?? 32;
 }
 
 const WEIGHTS = new URL("../weights/", import.meta.url);
@@ -157,20 +158,6 @@ function renameLegacy(weights: Weights): Weights {
   return renamed;
 }
 
-function openUNet(folder: string, variant?: string): Part<UNet2DConfig> {
-  const path = join(folder, "config.json");
-  const values = readJson(path);
-  const kind = values["_class_name"] ?? "UNet2DModel";
-  if (kind !== "UNet2DModel") {
-    throw new TypeError(`Cannot use "${path}": a network of class ${kind} is not known here`);
-  }
-  return {
-    folder,
-    config: parseUNet2DConfig(values, path),
-    weights: openWeights(folder, variant),
-  };
-}
-
 /** Opens the folder of a classifier, which reads noisy images or clean ones. */
 export function openClassifier(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
@@ -187,7 +174,7 @@ function readList(path: string): string[] {
 }
 
 /** The class names of a network, one for each of its classes but a null class. */
-function readLabels(path: string, { num_class_embeds: embeds }: UNet2DConfig): string[] {
+function readLabels(path: string, { classes: embeds }: UNet): string[] {
   const names = readList(path);
   if (names.length === 0 || embeds === null) {
     return Array.from({ length: embeds ?? 0 }, (_, index) => String(index));
@@ -218,8 +205,7 @@ function readRecommended(path: string): Recommended {
 }
 
 /** Refuses a network that cannot take pixels and answer with pixels. */
-function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
-  const { in_channels: into, out_channels: out } = config;
+function checkChannels({ inChannels: into, outChannels: out, folder }: UNet): void {
   const path = join(folder, "config.json");
   if (into !== 1 && into !== 3) {
     throw new TypeError(`Cannot use "${path}": in_channels is ${into}, images have 1 or 3`);
@@ -255,7 +241,10 @@ export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
       `Cannot use "${folder}" as a model: it has neither a folder unet/ nor a config.json`,
     );
   }
-  const unet = openUNet(nested ? join(folder, "unet") : folder, variant);
+  const unet = openUNet(
+    nested ? join(folder, "unet") : folder,
+    (folder) => openWeights(folder, variant),
+  );
   const schedulerPath = nested
     ? join(folder, "scheduler", "scheduler_config.json")
     : join(folder, "scheduler_config.json");
@@ -264,8 +253,8 @@ export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
     : { _class_name: "DDPMScheduler" };
   const classifierFolder = join(folder, "classifier");
   checkChannels(unet);
-  const labels = readLabels(join(folder, "labels.json"), unet.config);
-  const embeds = unet.config.num_class_embeds;
+  const labels = readLabels(join(folder, "labels.json"), unet);
+  const { classes } = unet;
   return {
     name: nameOf(spec, folder),
     folder,
@@ -276,7 +265,7 @@ export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
       ? openClassifier(classifierFolder)
       : undefined,
     labels,
-    nullClass: embeds !== null && embeds > labels.length ? labels.length : undefined,
+    nullClass: classes !== null && classes > labels.length ? labels.length : undefined,
     recommended: readRecommended(join(folder, "sampling.json")),
   };
 }
