@@ -32,6 +32,14 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "prints a model's card and checks its weights",
     load: () => import("./info.ts"),
   },
+  pull: {
+    summary: "downloads a model from the hub, for use without a network",
+    load: () => import("./pull.ts"),
+  },
+  verify: {
+    summary: "runs a model on recorded inputs and compares with what its origin gave",
+    load: () => import("./verify.ts"),
+  },
   trace: {
     summary: "writes a model's network as an ONNX file, for other programs",
     load: () => import("./trace.ts"),

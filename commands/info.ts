@@ -1,8 +1,9 @@
 import { join } from "@std/path";
+import type * as tf from "tfjs";
 import type { Computation } from "../engines/engine.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
-import type { UNet2DConfig } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
+import type { UNet } from "../pipeline/unet.ts";
 import type { Model, Part } from "../pipeline/model.ts";
 import type { ParameterSpec } from "../models/scope.ts";
 import { command, usage } from "./_command.ts";
@@ -63,10 +64,9 @@ async function cardOf(model: Model) {
   tf.enableProdMode(); // silences tfjs' advertisement of its other backends
   await tf.setBackend("cpu");
   const { name, folder, unet, scheduler, classifier, labels, nullClass, recommended } = model;
-  const { config } = unet;
   const { type, learned } = parameterization(
     scheduler,
-    config.out_channels === 2 * config.in_channels,
+    unet.outChannels === 2 * unet.inChannels,
   );
   const process = processOf(scheduler);
   const { timesteps, sigmaMax } = process;
@@ -78,9 +78,9 @@ async function cardOf(model: Model) {
     name,
     folder,
     about: await readAbout(folder),
-    unet: await networkCard("UNet2DModel", unet, await unetShapes(config)),
-    sampleSize: config.sample_size,
-    channels: config.in_channels,
+    unet: await networkCard(unet.kind, unet, await unetShapes(unet)),
+    sampleSize: unet.edge,
+    channels: unet.inChannels,
     labels,
     nullClass: nullClass ?? null,
     schedule: {
@@ -109,15 +109,11 @@ async function cardOf(model: Model) {
   };
 }
 
-async function unetShapes(config: UNet2DConfig): Promise<ParameterSpec[]> {
-  const { unet2d } = await import("../models/unet_2d.ts");
-  const edge = config.sample_size ?? 2 ** config.block_out_channels.length;
+async function unetShapes({ answer, ...unet }: UNet): Promise<ParameterSpec[]> {
+  const edge = unet.edge ?? unet.stride;
   return await shapes(
-    (scope, x, t, labels) => [
-      // The inputs below, which a computation of any number of inputs cannot type.
-      unet2d(...[scope, config, x, t, labels] as Parameters<typeof unet2d>),
-    ],
-    [[1, edge, edge, config.in_channels], [1], { shape: [1], dtype: "int32" }],
+    (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
+    [[1, edge, edge, unet.inChannels], [1], { shape: [1], dtype: "int32" }],
   );
 }
 
@@ -139,7 +135,7 @@ async function shapes(network: Computation, inputs: InputForm[]): Promise<Parame
 
 async function networkCard(
   name: string,
-  { weights }: Part<unknown>,
+  { weights }: Pick<Part<unknown>, "weights">,
   specs: readonly ParameterSpec[],
 ): Promise<NetworkCard> {
   const { storedShape } = await import("../models/scope.ts");

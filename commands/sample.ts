@@ -25,8 +25,10 @@ import { describeOption, type Kind } from "../plugins/options.ts";
 import { parseSpec } from "../plugins/spec.ts";
 import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineFlags } from "./_engine_flags.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
+import { fetchModel, hubFlags, revised } from "./_hub.ts";
 import { rng, seedOf } from "./_noise.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 
@@ -77,19 +79,7 @@ const flags = {
     help: "labelled and unlabelled half of guidance in one call, or in two for less memory",
   },
   shard: { type: "string", value: "I/N", help: "draw only the I-th of N parts of the run" },
-  engine: {
-    type: "string",
-    choices: ["auto", "onnx", "tensorflow", "wasm", "cpu", "webgpu"],
-    default: "auto",
-    help: "what computes; auto is the fastest that is there, webgpu only where it is named",
-  },
-  provider: {
-    type: "string",
-    choices: ["auto", "cpu", "cuda", "coreml", "dml", "webgpu"],
-    default: "auto",
-    help: "what ONNX Runtime computes on; list engines says what it has; auto is cuda, or the cpu",
-  },
-  threads: { type: "integer", min: 1, help: "threads of the CPU; all cores without it" },
+  ...engineFlags,
   output: {
     type: "string",
     alias: "o",
@@ -124,6 +114,12 @@ const flags = {
     help: "print t, alpha and sigma of each step, and draw nothing",
     group: "Output",
   },
+  ...hubFlags,
+  offline: {
+    type: "flag",
+    help: "download nothing: a model of the hub must be in the cache",
+    group: "Hub",
+  },
   from: {
     type: "string",
     value: "IMAGE",
@@ -139,8 +135,8 @@ export default command({
   summary: "draws images from a model",
   usage: "[MODEL]",
   description:
-    "Draws images and writes them as PNG. MODEL is a bundled name (digits without it) or a model " +
-    "folder in the layout of diffusers. stdout carries image bytes alone, so it can be piped. " +
+    "Draws images and writes them as PNG. MODEL is a bundled name (digits without it), a model " +
+    "folder in the layout of diffusers, or OWNER/NAME on the hub, which is downloaded once. stdout carries image bytes alone, so it can be piped. " +
     "The settings are kept in the PNG: `metadata` prints them, `--from` repeats them.",
   examples: [
     ["sample -o digits.png", "one of each digit"],
@@ -161,7 +157,9 @@ export default command({
       if (!given("sampler")) refuseCode(flags.from, "sampler", [repeated.sampler]);
       if (!given("guidance")) refuseCode(flags.from, "guidance", repeated.guidance);
     }
-    const model = openModel(name ?? repeated?.model ?? "digits");
+    const spec = name === undefined ? undefined : revised(name, flags.revision);
+    if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
+    const model = openModel(spec ?? repeated?.model ?? "digits", flags);
     processOf(model.scheduler); // a fault of the model, not of what was typed
     for (const key of unfollowed(model.scheduler)) {
       io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
@@ -345,7 +343,7 @@ async function draw(
     openOutput({
       to: flags.output,
       separate: flags.separate,
-      stem: `${model.name}-${settings.seed}`,
+      stem: `${basename(model.name)}-${settings.seed}`,
       sheet: { columns: flags.columns },
       stdout: flags.json ? TAKEN : undefined,
     })
@@ -376,9 +374,9 @@ async function draw(
       async onStep({ step, x, x0 }, { number, batches }) {
         bar.update(number * steps + step, batches > 1 ? `batch ${number + 1} of ${batches}` : "");
         if (flags.trajectory !== undefined) {
-          (frames[step - 1] ??= []).push(...await bitmapsOf(x, model));
+          (frames[step - 1] ??= []).push(...await bitmapsOf(x, denoiser));
         }
-        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, model));
+        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, denoiser));
       },
     });
     for await (const { indices, bitmaps } of batches) {

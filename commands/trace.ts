@@ -105,17 +105,13 @@ async function networkOf(
   part: "unet" | "classifier" | "classifier-gradient",
 ): Promise<Network> {
   if (part === "unet") {
-    const { unet2d } = await import("../models/unet_2d.ts");
-    const { config, weights } = unet;
-    const edge = config.sample_size ?? 2 ** config.block_out_channels.length;
-    const labelled = config.num_class_embeds !== null || config.class_embed_type !== null;
+    const { answer, weights, edge, stride, inChannels, config } = unet;
+    const size = edge ?? stride;
+    const labelled = unet.classes !== null || config.class_embed_type !== null;
     return {
       weights,
-      // The inputs below, which a computation of any number of inputs cannot type.
-      computation: (scope, ...inputs) => [
-        unet2d(...[scope, config, ...inputs] as Parameters<typeof unet2d>),
-      ],
-      image: [edge, edge, config.in_channels],
+      computation: (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
+      image: [size, size, inChannels],
       inputs: ["sample", "timestep", ...labelled ? ["class_labels"] : []],
       output: "out_sample",
     };

@@ -127,7 +127,7 @@ export async function drawInto(
 /** How large a model's images are. */
 export function shapeOf(model: Model): Pick<Dataset, "height" | "width" | "channels"> {
   const edge = edgeOf(model);
-  return { height: edge, width: edge, channels: model.unet.config.in_channels === 1 ? 1 : 3 };
+  return { height: edge, width: edge, channels: model.unet.inChannels === 1 ? 1 : 3 };
 }
 
 const pad = (index: number) => String(index).padStart(6, "0");

@@ -6,7 +6,6 @@
 import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
-import { unet2d } from "../models/unet_2d.ts";
 import {
   combine,
   type Guidance,
@@ -19,6 +18,7 @@ import {
 import type { Chosen } from "../plugins/load.ts";
 import { optionsAt } from "../plugins/options.ts";
 import { CLEAN } from "../schedules/mod.ts";
+import { type Codec, pixelCodec } from "./codec.ts";
 import { type Model, openModel } from "./model.ts";
 import {
   networkInput,
@@ -38,6 +38,7 @@ export type CfgBatch = "together" | "sequential";
 export interface Denoiser {
   readonly model: Model;
   readonly engine: Engine;
+  readonly codec: Codec;
   readonly parameterization: Parameterization;
   /** The UNet: x, t `[batch]` and, where it is class-conditional, labels `[batch]` int32. */
   readonly network: Compiled;
@@ -52,36 +53,33 @@ export interface Denoiser {
 }
 
 /** The part of a denoiser that predictions take. */
-export interface Networks extends Omit<Denoiser, "model" | "engine"> {
+export interface Networks extends Omit<Denoiser, "model" | "engine" | "codec"> {
   readonly model: Pick<Model, "name" | "nullClass" | "labels">;
 }
 
 /** Puts a model on an engine. */
 export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch): Denoiser {
-  const { config, weights } = model.unet;
-  const { classifier } = model;
+  const { unet, classifier } = model;
   const others = new Map<string, Networks>();
   return {
     model,
     engine,
+    codec: pixelCodec(model.scheduler, unet.inChannels),
     cfgBatch,
     parameterization: parameterization(
       model.scheduler,
-      config.out_channels === 2 * config.in_channels,
+      unet.outChannels === 2 * unet.inChannels,
     ),
     network: engine.compile(
-      (scope, x, t, labels) => [
-        unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined),
-      ],
-      weights,
+      (scope, ...inputs) => [unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
+      unet.weights,
     ),
     pullback: engine.compile(
-      (scope, x, t, slope, labels) => {
-        const answer = (x: tf.Tensor) =>
-          unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined);
-        return [tf.grad(answer)(x as Images, slope)];
+      (scope, ...inputs) => {
+        const [x, t, slope, ...more] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor];
+        return [tf.grad((x) => unet.answer(scope, x, t, ...more))(x, slope)];
       },
-      weights,
+      unet.weights,
     ),
     other(name) {
       const known = others.get(name);
@@ -110,10 +108,8 @@ function otherModel(name: string, { name: own, unet, labels }: Model): Model {
   const other = openModel(name);
   const fail = (what: string) =>
     new TypeError(`Cannot use ${name} beside ${own}: it has other ${what}, so it must be another`);
-  const [theirs, ours] = [other.unet.config, unet.config];
-  if (theirs.in_channels !== ours.in_channels || theirs.sample_size !== ours.sample_size) {
-    throw fail("images");
-  }
+  const theirs = other.unet;
+  if (theirs.inChannels !== unet.inChannels || theirs.edge !== unet.edge) throw fail("images");
   if (other.labels.join() !== labels.join()) throw fail("classes");
   return other;
 }

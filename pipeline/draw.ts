@@ -7,9 +7,9 @@ import * as tf from "tfjs";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
 import type { Images } from "../plugin.ts";
-import { familyOf } from "../schedules/mod.ts";
 import { type Denoiser, guidedPredict } from "./denoiser.ts";
-import { edgeOf, type Model } from "./model.ts";
+import type { Pixels } from "./codec.ts";
+import { edgeOf } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { type Progress, run } from "./run.ts";
 import { conditionsOf, type Settings } from "./settings.ts";
@@ -39,16 +39,14 @@ export interface Batch {
 /** Drawn images. */
 export interface Drawn extends Batch {
   readonly bitmaps: readonly Bitmap[];
+  /** The same before they became bytes, in [-1, 1] where the model kept to it. */
+  readonly pixels: Pixels;
 }
 
-/** Images as bytes. Score-based models have pixels from 0 to 1, all others from -1 to 1. */
-export async function bitmapsOf(
-  x: Images,
-  { scheduler }: Pick<Model, "scheduler">,
-): Promise<Bitmap[]> {
-  const values = await x.data() as Float32Array;
-  const unit = familyOf(scheduler) === "ve";
-  return toBitmaps(unit ? values.map((value) => 2 * value - 1) : values, x.shape);
+/** x as bytes. */
+export async function bitmapsOf(x: Images, { codec }: Pick<Denoiser, "codec">): Promise<Bitmap[]> {
+  const { data, shape } = await codec.decode(x);
+  return toBitmaps(data, shape);
 }
 
 /** The images that a run starts with: noise alone. */
@@ -63,9 +61,8 @@ function startImages(noise: ImageNoise, deviation: number): Images {
  */
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
   const { plan, settings, first, end, batchSize, signal, onStep } = draw;
-  const { model } = denoiser;
-  const { in_channels: channels } = model.unet.config;
-  const edge = edgeOf(model);
+  const { model, codec } = denoiser;
+  const edge = edgeOf(model) / codec.factor;
   const batches = Math.ceil((end - first) / batchSize);
   for (let number = 0; number < batches; number++) {
     const start = first + number * batchSize;
@@ -74,7 +71,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
     const noise = imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
       edge,
       edge,
-      channels,
+      codec.channels,
     ]);
     const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
     const x = await run({
@@ -92,8 +89,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       signal,
       onStep: (progress) => onStep?.(progress, batch),
     }).finally(() => initial?.dispose());
-    const bitmaps = await bitmapsOf(x, model);
-    x.dispose();
-    yield { ...batch, bitmaps };
+    const pixels = await codec.decode(x).finally(() => x.dispose());
+    yield { ...batch, bitmaps: toBitmaps(pixels.data, pixels.shape), pixels };
   }
 }

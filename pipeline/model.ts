@@ -5,16 +5,21 @@
  * @module
  */
 import { basename, fromFileUrl, join, resolve } from "@std/path";
+import { formatRepository, parseRepository } from "../hub/cache.ts";
+import { findPulled } from "../hub/pull.ts";
+import { hubOf } from "../hub/settings.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { renameLegacy } from "../models/formats/legacy_names.ts";
-import { openWeights, weightsFileIn } from "../models/formats/open.ts";
+import { readWeights } from "../models/formats/open.ts";
 import { encodeSafetensors, type NewTensor } from "../models/safetensors.ts";
-import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
+import type { UNet2DConfig } from "../models/unet_2d.ts";
+import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
 import type { SchedulerConfig } from "../schedules/mod.ts";
+import { openUNet, type UNet } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
 export interface Part<C> {
@@ -37,7 +42,7 @@ export interface Model {
   /** What people call it: the last part of its path. */
   readonly name: string;
   readonly folder: string;
-  readonly unet: Part<UNet2DConfig>;
+  readonly unet: UNet;
   readonly scheduler: SchedulerConfig;
   readonly classifier?: Part<EncoderUNetConfig> | undefined;
   /** Names of classes by index, without the null class; empty where the model has none. */
@@ -49,12 +54,12 @@ export interface Model {
 
 /** Height and width of a model's images in pixels; 32 where its configuration does not say. */
 export function edgeOf({ unet }: Model): number {
-  return unet.config.sample_size ?? 32;
+  return unet.edge ?? 32;
 }
 
 const WEIGHTS = new URL("../weights/", import.meta.url);
-const UNET_STEM = "diffusion_pytorch_model";
-const CLASSIFIER_STEM = "model";
+const UNET_FILE = "diffusion_pytorch_model.safetensors";
+const CLASSIFIER_FILE = "model.safetensors";
 
 /** Whether there is such a file or folder. */
 export function isThere(path: string): boolean {
@@ -78,7 +83,7 @@ export function bundledModels(): string[] {
 }
 
 /**
- * The folder of a model: a bundled name, or a path.
+ * The folder of a model: a bundled name, a path, or OWNER/NAME in the hub's cache.
  *
  * @throws {Deno.errors.NotFound} Where there is none.
  */
@@ -88,49 +93,64 @@ export function findModel(spec: string): string {
     if (isThere(bundled)) return bundled;
   }
   if (isThere(spec)) return resolve(spec);
+  const repository = parseRepository(spec);
+  const pulled = repository && findPulled(hubOf(), repository);
+  if (pulled !== undefined) return pulled;
   const names = bundledModels();
   const near = nearest(spec, names);
+  const bundled = `the bundled ${names.length === 1 ? "model is" : "models are"} ${
+    names.join(", ")
+  }`;
   throw new Deno.errors.NotFound(
     `Cannot find the model "${spec}": ${
-      near === undefined
-        ? `it is no folder, and the bundled ${names.length === 1 ? "model is" : "models are"} ${
-          names.join(", ")
-        }`
-        : `did you mean ${near}?`
+      near !== undefined
+        ? `did you mean ${near}?`
+        : repository === undefined
+        ? `it is no folder, and ${bundled}`
+        : `it is no folder, and not in the hub's cache; denoise pull ${spec} downloads it`
     }`,
   );
 }
 
+/** What people call a model: its name on the hub, or the last part of its path. */
+function nameOf(spec: string, folder: string): string {
+  const repository = isThere(spec) ? undefined : parseRepository(spec);
+  return repository === undefined ? basename(folder) : formatRepository(repository);
+}
+
 /** Whether a text names a model: a bundled one, or a folder of a UNet. */
 export function isModel(spec: string): boolean {
+  const repository = isThere(spec) ? undefined : parseRepository(spec);
+  if (repository !== undefined && findPulled(hubOf(), repository) !== undefined) return true;
   return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
-    isThere(join(spec, `${UNET_STEM}.safetensors`));
+    isThere(join(spec, UNET_FILE));
 }
 
-/** A network's weights, whichever format a folder has them in. */
-function openPart(folder: string, stem: string): Weights {
-  return renameLegacy(openWeights(weightsFileIn(folder, stem)));
-}
-
-function openUNet(folder: string): Part<UNet2DConfig> {
-  const path = join(folder, "config.json");
-  const values = readJson(path);
-  const kind = values["_class_name"] ?? "UNet2DModel";
-  if (kind !== "UNet2DModel") {
-    throw new TypeError(`Cannot use "${path}": a network of class ${kind} is not known here`);
+/**
+ * The weights of a folder; only their headers are read.
+ *
+ * @param variant The variant to prefer, such as `fp16`.
+ * @throws {Deno.errors.NotFound} Where it holds none.
+ */
+export function openWeights(folder: string, variant?: string): Weights {
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const chosen = chooseWeights(names, variant);
+  if (chosen === undefined) {
+    throw new Deno.errors.NotFound(
+      `Cannot find the weights of "${folder}": it holds neither ${UNET_FILE} nor ${CLASSIFIER_FILE}`,
+    );
   }
-  return {
-    folder,
-    config: parseUNet2DConfig(values, path),
-    weights: openPart(folder, UNET_STEM),
-  };
+  const { index, files } = chosen;
+  const opened = (index === undefined ? files : [index])
+    .flatMap((name) => [...readWeights(join(folder, name))]);
+  return renameLegacy(new Map(opened));
 }
 
 /** Opens the folder of a classifier, which reads noisy images or clean ones. */
 export function openClassifier(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
-  return { folder, config, weights: openPart(folder, CLASSIFIER_STEM) };
+  return { folder, config, weights: openWeights(folder) };
 }
 
 function readList(path: string): string[] {
@@ -142,7 +162,7 @@ function readList(path: string): string[] {
 }
 
 /** The class names of a network, one for each of its classes but a null class. */
-function readLabels(path: string, { num_class_embeds: embeds }: UNet2DConfig): string[] {
+function readLabels(path: string, { classes: embeds }: UNet): string[] {
   const names = readList(path);
   if (names.length === 0 || embeds === null) {
     return Array.from({ length: embeds ?? 0 }, (_, index) => String(index));
@@ -173,8 +193,7 @@ function readRecommended(path: string): Recommended {
 }
 
 /** Refuses a network that cannot take pixels and answer with pixels. */
-function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
-  const { in_channels: into, out_channels: out } = config;
+function checkChannels({ inChannels: into, outChannels: out, folder }: UNet): void {
   const path = join(folder, "config.json");
   if (into !== 1 && into !== 3) {
     throw new TypeError(`Cannot use "${path}": in_channels is ${into}, images have 1 or 3`);
@@ -188,14 +207,21 @@ function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
   }
 }
 
+/** How a model is opened. */
+export interface OpenOptions {
+  /** The variant of the weights to prefer where a folder has several, such as `fp16`. */
+  readonly variant?: string | undefined;
+}
+
 /**
  * Opens a model; of its weights only the headers are read.
  *
- * @param spec a bundled name or a folder; a folder with a bare UNet is one, too.
+ * @param spec a bundled name, a folder or OWNER/NAME in the hub's cache; a folder with a bare UNet
+ * is a model, too.
  * @throws {Deno.errors.NotFound} Where a file is missing.
  * @throws {TypeError} Where a configuration does not fit.
  */
-export function openModel(spec: string): Model {
+export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
   const folder = findModel(spec);
   const nested = isThere(join(folder, "unet"));
   if (!nested && !isThere(join(folder, "config.json"))) {
@@ -203,7 +229,10 @@ export function openModel(spec: string): Model {
       `Cannot use "${folder}" as a model: it has neither a folder unet/ nor a config.json`,
     );
   }
-  const unet = openUNet(nested ? join(folder, "unet") : folder);
+  const unet = openUNet(
+    nested ? join(folder, "unet") : folder,
+    (folder) => openWeights(folder, variant),
+  );
   const schedulerPath = nested
     ? join(folder, "scheduler", "scheduler_config.json")
     : join(folder, "scheduler_config.json");
@@ -212,10 +241,10 @@ export function openModel(spec: string): Model {
     : { _class_name: "DDPMScheduler" };
   const classifierFolder = join(folder, "classifier");
   checkChannels(unet);
-  const labels = readLabels(join(folder, "labels.json"), unet.config);
-  const embeds = unet.config.num_class_embeds;
+  const labels = readLabels(join(folder, "labels.json"), unet);
+  const { classes } = unet;
   return {
-    name: basename(folder),
+    name: nameOf(spec, folder),
     folder,
     unet,
     scheduler,
@@ -224,7 +253,7 @@ export function openModel(spec: string): Model {
       ? openClassifier(classifierFolder)
       : undefined,
     labels,
-    nullClass: embeds !== null && embeds > labels.length ? labels.length : undefined,
+    nullClass: classes !== null && classes > labels.length ? labels.length : undefined,
     recommended: readRecommended(join(folder, "sampling.json")),
   };
 }
@@ -252,7 +281,7 @@ export async function saveModel(
   await writeAtomic(join(folder, "scheduler", "scheduler_config.json"), toJson(scheduler));
   if (labels.length > 0) await writeAtomic(join(folder, "labels.json"), toJson(labels));
   await writeAtomic(join(folder, "unet", "config.json"), toJson(unet));
-  await writeAtomic(join(folder, "unet", `${UNET_STEM}.safetensors`), encodeSafetensors(tensors));
+  await writeAtomic(join(folder, "unet", UNET_FILE), encodeSafetensors(tensors));
 }
 
 /** Writes a classifier as a folder, such as the `classifier/` of a model. */
@@ -264,8 +293,5 @@ export async function saveClassifier(
 ): Promise<void> {
   const values = { _class: "EncoderUNetModel", ...config };
   await writeAtomic(join(folder, "config.json"), toJson(values));
-  await writeAtomic(
-    join(folder, `${CLASSIFIER_STEM}.safetensors`),
-    encodeSafetensors(tensors, dtype),
-  );
+  await writeAtomic(join(folder, CLASSIFIER_FILE), encodeSafetensors(tensors, dtype));
 }

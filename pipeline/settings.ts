@@ -18,6 +18,15 @@ export interface Settings {
   readonly count: number;
   /** Labels given to the images in turn, `none` for the null class; empty without classes. */
   readonly classes: readonly string[];
+  /** Texts given to the images in turn, where the model reads such. */
+  readonly prompts?: readonly string[] | undefined;
+  /** What guidance leads away from; nothing where absent. */
+  readonly negative?: string | undefined;
+  /** Pixels, where they are not the model's own. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** The variant of the weights that was preferred, such as `fp16`. */
+  readonly variant?: string | undefined;
   /** True where the network is given the null class, and the class steers guidance alone. */
   readonly unconditional: boolean;
   readonly steps: number;
@@ -52,8 +61,13 @@ export function settingsText(
     `RNG: ${settings.rng}`,
     `Version: denoise ${version}`,
   ].join(", ");
+  const { prompts, negative = "" } = settings;
+  const texts = [
+    ...prompts === undefined ? [] : [[...new Set(prompts)].join("\n")],
+    ...negative === "" ? [] : [`Negative prompt: ${negative}`],
+  ];
   const own = { ...settings, seed: String(settings.seed), version };
-  return { parameters: line, [KEY]: JSON.stringify(own) };
+  return { parameters: [...texts, line].join("\n"), [KEY]: JSON.stringify(own) };
 }
 
 /** The levels that a run visits, in short. */
@@ -82,7 +96,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     throw fail(cause);
   }
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
-  const { spacing, timesteps, sigmas } = value ?? {};
+  const { spacing, timesteps, sigmas, prompts, negative, width, height, variant } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -95,6 +109,12 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isCount(count) || !isCount(steps) || !isTexts(classes) || !isTexts(guidance)) throw fail();
   if (!isNumbers(timesteps) || !isNumbers(sigmas)) throw fail();
   if (rng !== "philox" && rng !== "torch") throw fail();
+  const isOptional = (value: unknown, fits: (value: unknown) => boolean) =>
+    value === undefined || fits(value);
+  const isText = (value: unknown) => typeof value === "string";
+  if (!isOptional(prompts, isTexts) || !isOptional(negative, isText)) throw fail();
+  if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
+  if (!isOptional(variant, isText)) throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -108,6 +128,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
+    ...({ prompts, negative, width, height, variant } as Partial<Settings>), // checked above
   };
 }
 
@@ -118,12 +139,15 @@ export function settingsOfImage(settings: Settings, index: number): Settings {
     ...settings,
     seed: imageSeeds(settings.seed, 1, index)[0] ?? settings.seed,
     count: 1,
-    classes: label === undefined ? [] : [label],
+    ...settings.prompts === undefined
+      ? { classes: label === undefined ? [] : [label] }
+      : { prompts: label === undefined ? [] : [label] },
   };
 }
 
-function labelOf({ classes }: Settings, index: number): string | undefined {
-  return classes[index % classes.length];
+/** The text of an image, or its class. */
+function labelOf({ classes, prompts = classes }: Settings, index: number): string | undefined {
+  return prompts[index % prompts.length];
 }
 
 /** What can be said of a model's classes. */
@@ -202,7 +226,7 @@ export function conditionsOf(
   indices: readonly number[],
 ): Conditions {
   const { nullClass } = model;
-  if (model.unet.config.num_class_embeds === null) return {};
+  if (model.labels.length === 0) return {};
   const shares = indices.map((index) => sharesOf(model, labelOf(settings, index) ?? "none"));
   const numbers = shares.map(([first]) => first?.[0] ?? -1);
   const most = Math.max(...shares.map(({ length }) => length));

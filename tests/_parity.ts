@@ -10,11 +10,10 @@ import type { Computation } from "../engines/engine.ts";
 import { readJson } from "../models/config.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { openaiUNet, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
-import { openWeights, weightsFileIn } from "../models/formats/open.ts";
 import { readSafetensors } from "../models/safetensors.ts";
 import { unet2d } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
-import { openModel } from "../pipeline/model.ts";
+import { openModel, openWeights } from "../pipeline/model.ts";
 import { type FixtureTensor, readFixture } from "./_safetensors.ts";
 
 /** A computation of a fixture. */
@@ -67,7 +66,7 @@ export function openaiUNetOf(name: string): Parity {
   const tensor = readFixture(`${name}/expected.safetensors`);
   const labels = config.num_classes === null ? [] : ["class_labels"];
   return {
-    weights: openWeights(weightsFileIn(folderOf(name), "model")),
+    weights: openWeights(folderOf(name)),
     computation: (scope, ...inputs) => [
       openaiUNet(...[scope, config, ...inputs] as Parameters<typeof openaiUNet>),
     ],

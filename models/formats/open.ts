@@ -4,22 +4,11 @@
  *
  * @module
  */
-import { join } from "@std/path";
 import { readSafetensors } from "../safetensors.ts";
 import type { Weights } from "../weights.ts";
 import { readRange } from "./elements.ts";
 import { readSharded } from "./sharded.ts";
 import { readTorch } from "./torch.ts";
-
-/** The endings that weights have, best first. */
-const ENDINGS = [
-  ".safetensors",
-  ".safetensors.index.json",
-  ".bin",
-  ".bin.index.json",
-  ".pt",
-  ".fp16.safetensors",
-] as const;
 
 /** Whether a path has the ending of a file of weights. */
 export function isWeightsFile(path: string): boolean {
@@ -32,7 +21,7 @@ export function isWeightsFile(path: string): boolean {
  * @throws {Deno.errors.NotFound} Where there is no such file.
  * @throws {Error} Where it is damaged or of no known format.
  */
-export function openWeights(path: string): Weights {
+export function readWeights(path: string): Weights {
   return path.endsWith(".json") ? readSharded(path, openFile) : openFile(path);
 }
 
@@ -43,21 +32,4 @@ function openFile(path: string): Weights {
   // The header of safetensors is an object; torch's files never have a brace there.
   const isSafetensors = first[8] === 0x7b || path.endsWith(".safetensors");
   return isSafetensors ? readSafetensors(path).tensors : readTorch(path);
-}
-
-/**
- * The file of weights in a folder, by what its name begins with.
- *
- * @throws {Deno.errors.NotFound} Where there is none.
- */
-export function weightsFileIn(folder: string, stem: string): string {
-  const names = ENDINGS.map((ending) => stem + ending);
-  const there = new Set([...Deno.readDirSync(folder)].map(({ name }) => name));
-  const found = names.find((name) => there.has(name));
-  if (found !== undefined) return join(folder, found);
-  throw new Deno.errors.NotFound(
-    `Cannot find "${join(folder, names[0] ?? stem)}": the folder holds no ${
-      names[0]
-    }, nor another file of weights of that name`,
-  );
 }

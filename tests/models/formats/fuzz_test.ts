@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { openWeights } from "../../../models/formats/open.ts";
+import { readWeights } from "../../../models/formats/open.ts";
 import { encodeSafetensors } from "../../../models/safetensors.ts";
 import { noiseStream } from "../../../noise/mod.ts";
 import { folderOf } from "../../_parity.ts";
@@ -75,7 +75,7 @@ Deno.test("10,000 damaged checkpoints give their tensors, or an error in one sen
     const path = `${folder}/${index}${name}`; // a new file is written faster than an old one
     Deno.writeFileSync(path, file);
     try {
-      for (const { read } of openWeights(path).values()) read();
+      for (const { read } of readWeights(path).values()) read();
       read++;
     } catch (error) {
       const clean = error instanceof Error && error.message.startsWith(`Cannot read "${path}"`) &&

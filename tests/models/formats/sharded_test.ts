@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { openWeights, weightsFileIn } from "../../../models/formats/open.ts";
+import { readWeights } from "../../../models/formats/open.ts";
 import { encodeSafetensors } from "../../../models/safetensors.ts";
 
 const tensor = (value: number) => ({ shape: [2], values: new Float32Array([value, value]) });
@@ -11,7 +11,7 @@ const map = { a: "m-1.safetensors", b: "m-1.safetensors", c: "m-2.safetensors" }
 
 /** Calls a function with the index of a folder; `changes` are made to its files before. */
 function withIndex(
-  use: (path: string, folder: string) => void,
+  use: (path: string) => void,
   index: unknown = { metadata: { total_size: 24 }, weight_map: map },
   changes: (folder: string) => void = () => {},
 ): void {
@@ -23,26 +23,25 @@ function withIndex(
     const path = `${folder}/m.safetensors.index.json`;
     Deno.writeTextFileSync(path, JSON.stringify(index));
     changes(folder);
-    use(path, folder);
+    use(path);
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
 }
 
-Deno.test("openWeights() opens all files of an index", () =>
-  withIndex((path, folder) => {
-    const tensors = openWeights(path);
+Deno.test("readWeights() opens all files of an index", () =>
+  withIndex((path) => {
+    const tensors = readWeights(path);
     assertEquals([...tensors].map(([name, { read }]) => [name, read()[1]]), [
       ["a", 1],
       ["b", 2],
       ["c", 3],
     ]);
-    assertEquals(weightsFileIn(folder, "m"), path);
   }));
 
-Deno.test("openWeights() refuses an index that does not fit its files", () => {
+Deno.test("readWeights() refuses an index that does not fit its files", () => {
   const refuses = (index: unknown, reason: string, changes?: (folder: string) => void) =>
-    withIndex((path) => assertThrows(() => openWeights(path), Error, reason), index, changes);
+    withIndex((path) => assertThrows(() => readWeights(path), Error, reason), index, changes);
   const of = (changes: Record<string, unknown>) => ({ weight_map: { ...map, ...changes } });
   for (const file of ["../m-1.safetensors", "/etc/passwd", "a/b", "a\\b", "..", "", 3, null]) {
     refuses(of({ a: file }), "which is no file name beside the index");
@@ -62,14 +61,3 @@ Deno.test("openWeights() refuses an index that does not fit its files", () => {
     ));
   refuses({ weight_map: { a: "m.safetensors.index.json" } }, "as a checkpoint of torch"); // itself
 });
-
-Deno.test("weightsFileIn() names the file that a folder should have", () =>
-  withIndex((_, folder) => {
-    assertThrows(
-      () => weightsFileIn(folder, "model"),
-      Deno.errors.NotFound,
-      "the folder holds no model.safetensors",
-    );
-    Deno.writeTextFileSync(`${folder}/model.bin`, "");
-    assertEquals(weightsFileIn(folder, "model"), `${folder}/model.bin`);
-  }));

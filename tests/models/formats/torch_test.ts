@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { openWeights } from "../../../models/formats/open.ts";
+import { readWeights } from "../../../models/formats/open.ts";
 import { readTorch } from "../../../models/formats/torch.ts";
 import { readSafetensors } from "../../../models/safetensors.ts";
 import { folderOf } from "../../_parity.ts";
@@ -207,15 +207,15 @@ Deno.test("readTorch() refuses a stream that is cut short or too long anywhere",
   refuses(older, "its version is not known");
 });
 
-Deno.test("openWeights() knows a format by its first bytes", () => {
+Deno.test("readWeights() knows a format by its first bytes", () => {
   const flat = Deno.readFileSync(`${folder}/flat.pt`);
   const safe = Deno.readFileSync(`${folder}/expected.safetensors`);
   const names = (file: Uint8Array, name: string) =>
-    inFile(file, (path) => [...openWeights(path).keys()].sort(), name);
+    inFile(file, (path) => [...readWeights(path).keys()].sort(), name);
   assertEquals(names(flat, "model.bin"), names(safe, "model.ckpt"));
   assertThrows(() => names(bytes("nonsense"), "model.pt"), Error, "as a checkpoint of torch");
   assertThrows(() => names(bytes(""), "model.ckpt"), Error, "as a checkpoint of torch");
   assertThrows(() => names(flat, "model.safetensors"), Error, "as safetensors");
-  assertThrows(() => openWeights("no/such.pt"), Deno.errors.NotFound);
-  assertThrows(() => openWeights(folder), Error, "it is no file");
+  assertThrows(() => readWeights("no/such.pt"), Deno.errors.NotFound);
+  assertThrows(() => readWeights(folder), Error, "it is no file");
 });

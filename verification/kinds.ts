@@ -1,0 +1,76 @@
+/**
+ * Networks as `verify` runs them: which of the tensors in `expected.safetensors` they take, and which
+ * they give.
+ *
+ * @module
+ */
+import * as tf from "tfjs";
+import type { Computation } from "../engines/engine.ts";
+import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
+import type { Scope } from "../models/scope.ts";
+import { parseUNet2DConfig, unet2d } from "../models/unet_2d.ts";
+
+/** One computation of a network. Images are NHWC within and NCHW in the file. */
+export interface Check {
+  /** Names of the tensors that it takes, in its order. */
+  readonly inputs: readonly string[];
+  /** Names of those that it gives, in its order. */
+  readonly outputs: readonly string[];
+  readonly computation: Computation;
+}
+
+/** A class of networks: its configuration as its checks. */
+export type Kind = (config: Readonly<Record<string, unknown>>, path: string) => readonly Check[];
+
+/** A check; its inputs are those of the file, which a computation of any number cannot type. */
+function check<I extends (tf.Tensor | undefined)[]>(
+  inputs: readonly string[],
+  outputs: readonly string[],
+  compute: (scope: Scope, ...inputs: I) => tf.Tensor[],
+): Check {
+  return { inputs, outputs, computation: (scope, ...given) => compute(scope, ...given as I) };
+}
+
+/** The kinds by the class in `config.json`: diffusers' `_class_name`, OpenAI's `_class`. */
+export const KINDS: Readonly<Record<string, Kind>> = {
+  UNet2DModel(values, path) {
+    const config = parseUNet2DConfig(values, path);
+    const labelled = config.num_class_embeds !== null || config.class_embed_type !== null;
+    return [
+      check(
+        ["x", "t", ...labelled ? ["class_labels"] : []],
+        ["y"],
+        (scope, x: tf.Tensor4D, t: tf.Tensor1D, labels?: tf.Tensor1D) => [
+          unet2d(scope, config, x, t, labels),
+        ],
+      ),
+    ];
+  },
+  EncoderUNetModel(values, path) {
+    const config = parseEncoderUNetConfig(values, path);
+    return [
+      check(["x", "t"], ["logits"], (scope, x: tf.Tensor4D, t: tf.Tensor1D) => [
+        encoderUNet(scope, config, x, t),
+      ]),
+      check(
+        ["x", "t", "class_labels"],
+        ["log_prob", "grad_x"],
+        (scope, x: tf.Tensor4D, t: tf.Tensor1D, labels: tf.Tensor1D) => {
+          const logits = encoderUNet(scope, config, x, t);
+          const chosen = tf.oneHot(labels, logits.shape[1] ?? 0);
+          return [
+            tf.sum(tf.mul(tf.logSoftmax(logits), chosen), 1),
+            classifierGradient(scope, config, x, t, labels),
+          ];
+        },
+      ),
+    ];
+  },
+};
+
+/** The class of a configuration. */
+export function classOf(config: Readonly<Record<string, unknown>>): string {
+  const { _class_name: name, _class: own, architectures } = config;
+  const [first] = Array.isArray(architectures) ? architectures : [];
+  return String(name ?? own ?? first ?? "unknown");
+}
