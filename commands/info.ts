@@ -59,6 +59,7 @@ type Card = Awaited<ReturnType<typeof cardOf>>;
 async function cardOf(model: Model) {
   const tf = await import("tfjs");
   const { parameterization } = await import("../pipeline/prediction.ts");
+  const { channelsOf, learnsVariance } = await import("../pipeline/unet.ts");
   const { makePlan, specOf } = await import("../pipeline/plan.ts");
   const { familyOf, processOf } = await import("../schedules/mod.ts");
   tf.enableProdMode(); // silences tfjs' advertisement of its other backends
@@ -66,7 +67,7 @@ async function cardOf(model: Model) {
   const { name, folder, unet, scheduler, classifier, labels, nullClass, recommended } = model;
   const { type, learned } = parameterization(
     scheduler,
-    unet.outChannels === 2 * unet.inChannels,
+    learnsVariance(unet),
   );
   const process = processOf(scheduler);
   const { timesteps, sigmaMax } = process;
@@ -80,7 +81,7 @@ async function cardOf(model: Model) {
     about: await readAbout(folder),
     unet: await networkCard(unet.kind, unet, await unetShapes(unet)),
     sampleSize: unet.edge,
-    channels: unet.inChannels,
+    channels: channelsOf(unet),
     labels,
     nullClass: nullClass ?? null,
     schedule: {

@@ -105,9 +105,10 @@ async function networkOf(
   part: "unet" | "classifier" | "classifier-gradient",
 ): Promise<Network> {
   if (part === "unet") {
-    const { answer, weights, edge, stride, inChannels, config } = unet;
+    const { answer, weights, edge, stride, inChannels } = unet;
     const size = edge ?? stride;
-    const labelled = unet.classes !== null || config.class_embed_type !== null;
+    const labelled = unet.classes !== null ||
+      unet.kind === "UNet2DModel" && unet.config.class_embed_type !== null;
     return {
       weights,
       computation: (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],

@@ -29,6 +29,8 @@ export interface OpenAIUNetConfig extends OpenAIConfig {
   readonly num_classes: number | null;
   /** Heads in the second half; -1 takes `num_heads`. */
   readonly num_heads_upsample: number;
+  /** Edge of the images that a `SuperResModel` enlarges; null where any is as good. */
+  readonly small_size: number | null;
 }
 
 const defaults: OpenAIUNetConfig = {
@@ -36,12 +38,14 @@ const defaults: OpenAIUNetConfig = {
   out_channels: 3,
   num_classes: null,
   num_heads_upsample: -1,
+  small_size: null,
 };
 
 const fields: { readonly [K in keyof OpenAIUNetConfig]: Field } = {
   ...openaiFields,
   num_classes: optional("count"),
   num_heads_upsample: "integer",
+  small_size: optional("count"),
 };
 
 /**
@@ -64,6 +68,12 @@ export function parseOpenAIUNetConfig(
 function secondHalf(config: OpenAIUNetConfig): OpenAIUNetConfig {
   const { num_heads_upsample: heads } = config;
   return heads === -1 ? config : { ...config, num_heads: heads };
+}
+
+/** The images that a `SuperResModel` enlarges, behind x and as large as it. */
+export function besideLowRes(x: tf.Tensor4D, lowRes: tf.Tensor4D): tf.Tensor4D {
+  const [, height, width] = x.shape;
+  return tf.concat([x, tf.image.resizeBilinear(lowRes, [height, width], false, true)], 3);
 }
 
 /**

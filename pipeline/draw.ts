@@ -22,6 +22,8 @@ export interface Draw {
   readonly first: number;
   readonly end: number;
   readonly batchSize: number;
+  /** What the network sees beside images of these numbers, as large as x. */
+  readonly beside?: ((indices: readonly number[]) => Promise<Images>) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** After each step of each batch. */
   onStep?(progress: Progress, batch: Batch): void | Promise<void>;
@@ -73,6 +75,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       edge,
       codec.channels,
     ]);
+    const beside = await draw.beside?.(batch.indices);
     const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
     const x = await run({
       sampler: plan.sampler,
@@ -81,14 +84,17 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       start: initial,
       predict: guidedPredict(
         denoiser,
-        conditionsOf(model, settings, batch.indices),
+        { ...conditionsOf(model, settings, batch.indices), beside },
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
       ),
       noise,
       signal,
       onStep: (progress) => onStep?.(progress, batch),
-    }).finally(() => initial?.dispose());
+    }).finally(() => {
+      initial?.dispose();
+      beside?.dispose();
+    });
     const pixels = await codec.decode(x).finally(() => x.dispose());
     yield { ...batch, bitmaps: toBitmaps(pixels.data, pixels.shape), pixels };
   }

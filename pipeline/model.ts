@@ -19,7 +19,7 @@ import type { UNet2DConfig } from "../models/unet_2d.ts";
 import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
 import type { SchedulerConfig } from "../schedules/mod.ts";
-import { openUNet, type UNet } from "./unet.ts";
+import { channelsOf, openUNet, type UNet } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
 export interface Part<C> {
@@ -193,7 +193,9 @@ function readRecommended(path: string): Recommended {
 }
 
 /** Refuses a network that cannot take pixels and answer with pixels. */
-function checkChannels({ inChannels: into, outChannels: out, folder }: UNet): void {
+function checkChannels(unet: UNet): void {
+  const { outChannels: out, folder } = unet;
+  const into = channelsOf(unet);
   const path = join(folder, "config.json");
   if (into !== 1 && into !== 3) {
     throw new TypeError(`Cannot use "${path}": in_channels is ${into}, images have 1 or 3`);

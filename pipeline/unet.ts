@@ -6,6 +6,7 @@
 import { join } from "@std/path";
 import type * as tf from "tfjs";
 import { readJson } from "../models/config.ts";
+import { openaiUNet, type OpenAIUNetConfig, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
 import type { Scope } from "../models/scope.ts";
 import { parseUNet2DConfig, unet2d, type UNet2DConfig } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
@@ -18,6 +19,8 @@ interface Common {
   /** Of what it takes: x, and what is laid beside it. */
   readonly inChannels: number;
   readonly outChannels: number;
+  /** The channels of the images that are laid beside x; 0 where x stands alone. */
+  readonly beside: number;
   /** Height and width of x that it was trained on; null where its configuration does not say. */
   readonly edge: number | null;
   /** Height and width of x must be divisible by it. */
@@ -28,11 +31,36 @@ interface Common {
   answer(scope: Scope, x: tf.Tensor, t: tf.Tensor, ...more: readonly tf.Tensor[]): tf.Tensor4D;
 }
 
+/** The classes of networks with their configurations. */
+type Kind =
+  | { readonly kind: "UNet2DModel"; readonly config: UNet2DConfig }
+  | { readonly kind: "UNetModel" | "SuperResModel"; readonly config: OpenAIUNetConfig };
+
 /** A network by its class. */
-export type UNet = Common & { readonly kind: "UNet2DModel"; readonly config: UNet2DConfig };
+export type UNet = Common & Kind;
 
 /** The network and its configuration alone. */
-type Described = Omit<UNet, "weights" | "folder">;
+type Described = Omit<Common, "weights" | "folder"> & Kind;
+
+/** A network of guided-diffusion; a `SuperResModel` has the images that it enlarges beside x. */
+export function openaiDescribed(
+  kind: "UNetModel" | "SuperResModel",
+  config: OpenAIUNetConfig,
+): Described {
+  const beside = kind === "SuperResModel" ? config.in_channels : 0;
+  return {
+    kind,
+    config,
+    inChannels: config.in_channels + beside,
+    outChannels: config.out_channels,
+    beside,
+    edge: config.image_size,
+    stride: 2 ** (config.channel_mult.length - 1),
+    classes: config.num_classes,
+    answer: (scope, x, t, labels) =>
+      openaiUNet(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, labels as tf.Tensor1D),
+  };
+}
 
 const KINDS: Readonly<
   Record<string, (values: Readonly<Record<string, unknown>>, path: string) => Described>
@@ -44,6 +72,7 @@ const KINDS: Readonly<
       config,
       inChannels: config.in_channels,
       outChannels: config.out_channels,
+      beside: 0,
       edge: config.sample_size,
       stride: 2 ** (config.block_out_channels.length - 1),
       classes: config.num_class_embeds,
@@ -51,6 +80,9 @@ const KINDS: Readonly<
         unet2d(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, labels as tf.Tensor1D),
     };
   },
+  UNetModel: (values, path) => openaiDescribed("UNetModel", parseOpenAIUNetConfig(values, path)),
+  SuperResModel: (values, path) =>
+    openaiDescribed("SuperResModel", parseOpenAIUNetConfig(values, path)),
 };
 
 /**
@@ -61,12 +93,24 @@ const KINDS: Readonly<
 export function openUNet(folder: string, weightsOf: (folder: string) => Weights): UNet {
   const path = join(folder, "config.json");
   const values = readJson(path);
-  const name = String(values["_class_name"] ?? "UNet2DModel");
+  const name = String(values["_class_name"] ?? values["_class"] ?? "UNet2DModel");
   const describe = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
   if (describe === undefined) {
     throw new TypeError(`Cannot use "${path}": a network of class ${name} is not known here`);
   }
   return { ...describe(values, path), folder, weights: weightsOf(folder) };
+}
+
+/** The channels of x. */
+export function channelsOf({ inChannels, beside }: Pick<UNet, "inChannels" | "beside">): number {
+  return inChannels - beside;
+}
+
+/** Whether a second half of a network's channels holds the variance. */
+export function learnsVariance(
+  unet: Pick<UNet, "inChannels" | "beside" | "outChannels">,
+): boolean {
+  return unet.outChannels === 2 * channelsOf(unet);
 }
 
 /** A UNet of pixels and classes, which can be trained. */

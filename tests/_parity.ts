@@ -9,11 +9,9 @@ import * as tf from "tfjs";
 import type { Computation } from "../engines/engine.ts";
 import { readJson } from "../models/config.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
-import { openaiUNet, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
 import { readSafetensors } from "../models/safetensors.ts";
-import { unet2d } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
-import { openModel, openWeights } from "../pipeline/model.ts";
+import { openModel } from "../pipeline/model.ts";
 import { type FixtureTensor, readFixture } from "./_safetensors.ts";
 
 /** A computation of a fixture. */
@@ -43,35 +41,17 @@ const vector = ({ data }: FixtureTensor) => tf.tensor1d(Float32Array.from(data))
 
 const integers = ({ data }: FixtureTensor) => tf.tensor1d(Int32Array.from(data), "int32");
 
-/** A UNet of diffusers. */
+/** A UNet of diffusers, whose answer is `y`, or of OpenAI, whose answer is `out`. */
 export function unetOf(name: string): Parity {
-  const { config, weights } = openModel(folderOf(name)).unet;
+  const { kind, answer, classes, weights } = openModel(folderOf(name)).unet;
   const tensor = readFixture(`${name}/expected.safetensors`);
-  const labels = config.num_class_embeds === null ? [] : ["class_labels"];
+  const labels = classes === null ? [] : ["class_labels"];
   return {
     weights,
     // The inputs below, which a computation of any number of inputs cannot type.
-    computation: (scope, ...inputs) => [
-      unet2d(...[scope, config, ...inputs] as Parameters<typeof unet2d>),
-    ],
+    computation: (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
     inputs: () => [images(tensor("x")), vector(tensor("t")), ...labels.map(tensor).map(integers)],
-    expected: tensor("y"),
-  };
-}
-
-/** A UNet of OpenAI. */
-export function openaiUNetOf(name: string): Parity {
-  const path = `${folderOf(name)}/config.json`;
-  const config = parseOpenAIUNetConfig(readJson(path), path);
-  const tensor = readFixture(`${name}/expected.safetensors`);
-  const labels = config.num_classes === null ? [] : ["class_labels"];
-  return {
-    weights: openWeights(folderOf(name)),
-    computation: (scope, ...inputs) => [
-      openaiUNet(...[scope, config, ...inputs] as Parameters<typeof openaiUNet>),
-    ],
-    inputs: () => [images(tensor("x")), vector(tensor("t")), ...labels.map(tensor).map(integers)],
-    expected: tensor("out"),
+    expected: tensor(kind === "UNet2DModel" ? "y" : "out"),
   };
 }
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import { loadedParameters } from "../../models/parameters.ts";
 import { scopeOf } from "../../models/scope.ts";
-import { classifierOf, differencesOf, openaiUNetOf, type Parity, unetOf } from "../_parity.ts";
+import { classifierOf, differencesOf, type Parity, unetOf } from "../_parity.ts";
 
 /**
  * Computes on the `cpu` backend, whose operations are plain loops; all of a checkpoint's tensors
@@ -41,7 +41,7 @@ for (const name of UNETS) {
 
 for (const kind of ["legacy-pt", "neworder", "convresample"]) {
   Deno.test(`openaiUNet() gives what guided-diffusion gives for openai-unet-${kind}`, () =>
-    check(openaiUNetOf(`openai-unet-${kind}`), 1e-5));
+    check(unetOf(`openai-unet-${kind}`), 1e-5));
 }
 
 for (const pool of ["attention", "adaptive", "spatial"]) {
