@@ -102,7 +102,9 @@ function edgeOf(said: number | undefined, multiples: readonly number[], name: st
   if (said !== undefined) return said;
   const [known] = Object.entries(MULTIPLES).find(([, it]) => same(it, multiples)) ?? [];
   if (known !== undefined) return Number(known);
-  throw new TypeError(`its weights do not say how large its images are; add --${name}`);
+  throw new TypeError(
+    `its weights do not say how large its images are; give "--${name} N" in --model-flags`,
+  );
 }
 
 /** The multiples that a command line makes, where it says how. */
@@ -161,9 +163,9 @@ export function describeUNet(
     if (given[needed] !== undefined) continue;
     if (needed === "num_head_channels" && given.num_heads !== undefined) continue;
     const how = needed === "noise_schedule"
-      ? "--noise_schedule linear or cosine"
-      : "--num_head_channels or --num_heads";
-    throw new TypeError(`its weights do not say ${needed}; add ${how} as it was trained`);
+      ? '"--noise_schedule linear", or cosine,'
+      : '"--num_head_channels N", or "--num_heads N",';
+    throw new TypeError(`its weights do not say ${needed}; give ${how} in --model-flags`);
   }
   const values = {
     ...shapes,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename, fromFileUrl, join, resolve } from "@std/path";
+import { basename, dirname, extname, fromFileUrl, join, resolve } from "@std/path";
 import { formatRepository, parseRepository } from "../hub/cache.ts";
 import { findPulled } from "../hub/pull.ts";
 import { hubOf } from "../hub/settings.ts";
@@ -13,12 +13,14 @@ import { writeAtomic } from "../images/atomic.ts";
 import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { renameLegacy } from "../models/formats/legacy_names.ts";
-import { readWeights } from "../models/formats/open.ts";
+import { isWeightsFile, readWeights } from "../models/formats/open.ts";
 import { encodeSafetensors, type NewTensor } from "../models/safetensors.ts";
 import type { UNet2DConfig } from "../models/unet_2d.ts";
 import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
 import type { SchedulerConfig } from "../schedules/mod.ts";
+import { isThere } from "./files.ts";
+import { describeClassifierFile, openCheckpoint } from "./openai.ts";
 import { channelsOf, openUNet, type UNet } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
@@ -60,19 +62,6 @@ export function edgeOf({ unet }: Model): number {
 const WEIGHTS = new URL("../weights/", import.meta.url);
 const UNET_FILE = "diffusion_pytorch_model.safetensors";
 const CLASSIFIER_FILE = "model.safetensors";
-
-/** Whether there is such a file or folder. */
-export function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return false;
-    }
-    throw error;
-  }
-}
 
 /** The names of the bundled models. */
 export function bundledModels(): string[] {
@@ -122,6 +111,7 @@ function nameOf(spec: string, folder: string): string {
 export function isModel(spec: string): boolean {
   const repository = isThere(spec) ? undefined : parseRepository(spec);
   if (repository !== undefined && findPulled(hubOf(), repository) !== undefined) return true;
+  if (isWeightsFile(spec) && isThere(spec)) return true;
   return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
     isThere(join(spec, UNET_FILE));
 }
@@ -146,8 +136,31 @@ export function openWeights(folder: string, variant?: string): Weights {
   return renameLegacy(new Map(opened));
 }
 
-/** Opens the folder of a classifier, which reads noisy images or clean ones. */
-export function openClassifier(folder: string): Part<EncoderUNetConfig> {
+/**
+ * Opens a classifier, which reads noisy images or clean ones.
+ *
+ * @param path A folder, or a file as guided-diffusion saves it.
+ */
+export function openClassifier(
+  path: string,
+  { modelFlags, edge }: { readonly modelFlags?: string | undefined; readonly edge?: number } = {},
+): Part<EncoderUNetConfig> {
+  return isWeightsFile(path)
+    ? openClassifierFile(path, modelFlags, edge)
+    : openClassifierFolder(path);
+}
+
+function openClassifierFile(
+  path: string,
+  modelFlags: string | undefined,
+  edge: number | undefined,
+): Part<EncoderUNetConfig> {
+  const weights = readWeights(path);
+  const config = describeClassifierFile(path, weights, modelFlags, edge);
+  return { folder: dirname(path), config, weights };
+}
+
+function openClassifierFolder(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
   return { folder, config, weights: openWeights(folder) };
@@ -213,18 +226,29 @@ function checkChannels(unet: UNet): void {
 export interface OpenOptions {
   /** The variant of the weights to prefer where a folder has several, such as `fp16`. */
   readonly variant?: string | undefined;
+  /** What a file of weights does not say, as on guided-diffusion's command lines. */
+  readonly modelFlags?: string | undefined;
+  /** A classifier in place of the model's own: a folder, or a file of weights. */
+  readonly classifier?: string | undefined;
 }
 
 /**
  * Opens a model; of its weights only the headers are read.
  *
- * @param spec a bundled name, a folder or OWNER/NAME in the hub's cache; a folder with a bare UNet
- * is a model, too.
+ * @param spec a bundled name, a folder, a file of weights or OWNER/NAME in the hub's cache; a folder
+ * with a bare UNet is a model, too.
  * @throws {Deno.errors.NotFound} Where a file is missing.
  * @throws {TypeError} Where a configuration does not fit.
  */
-export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
+export function openModel(spec: string, options: OpenOptions = {}): Model {
+  const { variant, modelFlags, classifier } = options;
   const folder = findModel(spec);
+  if (isWeightsFile(folder)) return openFile(folder, options);
+  if (modelFlags !== undefined) {
+    throw new TypeError(
+      `Cannot use model flags with "${spec}": they go with a file of weights, a folder says what it is`,
+    );
+  }
   const nested = isThere(join(folder, "unet"));
   if (!nested && !isThere(join(folder, "config.json"))) {
     throw new Deno.errors.NotFound(
@@ -241,7 +265,7 @@ export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
   const scheduler = isThere(schedulerPath)
     ? readJson(schedulerPath)
     : { _class_name: "DDPMScheduler" };
-  const classifierFolder = join(folder, "classifier");
+  const classifierFolder = classifier ?? join(folder, "classifier");
   checkChannels(unet);
   const labels = readLabels(join(folder, "labels.json"), unet);
   const { classes } = unet;
@@ -251,12 +275,31 @@ export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
     unet,
     scheduler,
     // A classifier whose training has just begun has no configuration yet.
-    classifier: isThere(join(classifierFolder, "config.json"))
+    classifier: classifier !== undefined || isThere(join(classifierFolder, "config.json"))
       ? openClassifier(classifierFolder)
       : undefined,
     labels,
     nullClass: classes !== null && classes > labels.length ? labels.length : undefined,
     recommended: readRecommended(join(folder, "sampling.json")),
+  };
+}
+
+/** Opens a file as guided-diffusion saves it. */
+function openFile(path: string, { modelFlags, classifier }: OpenOptions): Model {
+  const opened = openCheckpoint(path, readWeights(path), modelFlags);
+  const { unet, scheduler, spacing, sampler, classifierScale } = opened;
+  checkChannels(unet);
+  const guidance = classifier === undefined ? [] : [`classifier,scale=${classifierScale}`];
+  return {
+    name: basename(path, extname(path)),
+    folder: dirname(path),
+    unet,
+    scheduler,
+    classifier: classifier === undefined
+      ? undefined
+      : openClassifier(classifier, { modelFlags, edge: unet.edge ?? 0 }),
+    labels: readLabels(join(dirname(path), "labels.json"), unet),
+    recommended: { sampler, spacing, guidance },
   };
 }
 

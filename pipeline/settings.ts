@@ -39,6 +39,8 @@ export interface Settings {
   readonly timesteps?: readonly number[] | undefined;
   readonly sigmas?: readonly number[] | undefined;
   readonly rng: NoiseKind;
+  /** The image, or the folder of images, that are enlarged. */
+  readonly lowRes?: string | undefined;
 }
 
 /** The key of {@linkcode Settings} among a PNG's texts. */
@@ -96,7 +98,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     throw fail(cause);
   }
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
-  const { spacing, timesteps, sigmas, prompts, negative, width, height, variant } = value ?? {};
+  const { spacing, timesteps, sigmas, prompts, negative, width, height, variant, lowRes } = value ??
+    {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -114,7 +117,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   const isText = (value: unknown) => typeof value === "string";
   if (!isOptional(prompts, isTexts) || !isOptional(negative, isText)) throw fail();
   if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
-  if (!isOptional(variant, isText)) throw fail();
+  if (!isOptional(variant, isText) || !isOptional(lowRes, isText)) throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -128,7 +131,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
-    ...({ prompts, negative, width, height, variant } as Partial<Settings>), // checked above
+    ...({ prompts, negative, width, height, variant, lowRes } as Partial<Settings>), // checked above
   };
 }
 
