@@ -98,6 +98,7 @@ check(
   async (folder) => {
     const model = folderOf("openai-superres");
     await Deno.mkdir(join(folder, "small"));
+    await Deno.mkdir(join(folder, "empty"));
     for (const level of [0, 255]) {
       const pixels = new Uint8Array(4 * 4 * 3).fill(level);
       const png = encodePng(pixels, { width: 4, height: 4, channels: 3 });
@@ -133,6 +134,6 @@ check(
     assert(String((await readPng(again)).pixels) !== String(light!.pixels));
     await refuse(2, "give it images with --low-res", ...draw, "1");
     await refuse(1, "is no model that enlarges images", "sample", "digits", "--low-res", folder);
-    await refuse(1, "holds none", ...draw, "1", "--low-res", join(folder, "out/.."), "--dry-run");
+    await refuse(1, "holds none", ...draw, "1", "--low-res", join(folder, "empty"), "--dry-run");
   },
 );
