@@ -152,13 +152,10 @@ export function describeUNet(
       }`,
     );
   }
-  for (const needed of ["noise_schedule", "num_head_channels"] as const) {
-    if (given[needed] !== undefined) continue;
-    if (needed === "num_head_channels" && given.num_heads !== undefined) continue;
-    const how = needed === "noise_schedule"
-      ? '"--noise_schedule linear", or cosine,'
-      : '"--num_head_channels N", or "--num_heads N",';
-    throw new TypeError(`its weights do not say ${needed}; give ${how} in --model-flags`);
+  if (given.num_head_channels === undefined && given.num_heads === undefined) {
+    throw new TypeError(
+      'its weights do not say num_head_channels; give "--num_head_channels N", or "--num_heads N", in --model-flags',
+    );
   }
   const values = {
     ...shapes,

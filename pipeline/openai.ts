@@ -123,7 +123,12 @@ function constructed(
 
 /** The diffusion as a scheduler of diffusers. */
 function schedulerOf(given: OpenAIArguments, learned: boolean): SchedulerConfig {
-  const { diffusion_steps: steps = 1000, noise_schedule: schedule = "linear" } = given;
+  const { diffusion_steps: steps = 1000, noise_schedule: schedule } = given;
+  if (schedule === undefined) {
+    throw new TypeError(
+      'its weights do not say noise_schedule; give "--noise_schedule linear", or cosine, in --model-flags',
+    );
+  }
   if (given.rescale_timesteps && steps !== 1000) {
     throw new TypeError(`--rescale_timesteps is not followed with --diffusion_steps ${steps}`);
   }

@@ -77,6 +77,8 @@ check("sample follows a classifier from a file of its own", async (folder) => {
 
 check("sample reads what a file does not say from a file beside it", async (folder) => {
   const { model } = await writeFiles(folder);
+  const partly = "--image_size 8 --num_head_channels 16";
+  await refuse(1, "do not say noise_schedule", "sample", model, "--model-flags", partly);
   const beside = {
     image_size: 8,
     noise_schedule: "linear",
