@@ -19,7 +19,8 @@ import type { Chosen } from "../plugins/load.ts";
 import { optionsAt } from "../plugins/options.ts";
 import { CLEAN } from "../schedules/mod.ts";
 import { type Codec, pixelCodec } from "./codec.ts";
-import { type Model, openModel } from "./model.ts";
+import { latentCodec, type LatentOptions } from "./autoencoder.ts";
+import { channelsOf, type Model, openModel } from "./model.ts";
 import {
   networkInput,
   type Parameterization,
@@ -58,18 +59,26 @@ export interface Networks extends Omit<Denoiser, "model" | "engine" | "codec"> {
 }
 
 /** Puts a model on an engine. */
-export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch): Denoiser {
-  const { unet, classifier } = model;
+export function loadDenoiser(
+  model: Model,
+  engine: Engine,
+  cfgBatch?: CfgBatch,
+  latents: LatentOptions = {},
+): Denoiser {
+  const { unet, classifier, autoencoder } = model;
+  const channels = channelsOf(model);
   const others = new Map<string, Networks>();
   return {
     model,
     engine,
-    codec: pixelCodec(model.scheduler, unet.inChannels),
+    codec: autoencoder === undefined
+      ? pixelCodec(model.scheduler, channels)
+      : latentCodec(autoencoder, engine, {
+        ...latents,
+        scaled: model.pipeline !== "LDMSuperResolutionPipeline",
+      }),
     cfgBatch,
-    parameterization: parameterization(
-      model.scheduler,
-      unet.outChannels === 2 * unet.inChannels,
-    ),
+    parameterization: parameterization(model.scheduler, unet.outChannels === 2 * channels),
     network: engine.compile(
       (scope, ...inputs) => [unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
       unet.weights,
@@ -101,6 +110,11 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
       classifier.weights,
     ),
   };
+}
+
+/** Frees a denoiser's networks, but not what makes pixels of its latents. */
+export async function releaseNetworks({ network, pullback, gradient }: Denoiser): Promise<void> {
+  for (const compiled of [network, pullback, gradient]) await compiled?.release?.();
 }
 
 /** A model that is asked about the images of another one. */

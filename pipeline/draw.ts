@@ -6,13 +6,13 @@
 import * as tf from "tfjs";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
-import type { Images } from "../plugin.ts";
-import { type Denoiser, guidedPredict } from "./denoiser.ts";
+import type { Images, Level } from "../plugin.ts";
+import { type Given, prepareBeside } from "./beside.ts";
+import { type Denoiser, guidedPredict, releaseNetworks } from "./denoiser.ts";
 import type { Pixels } from "./codec.ts";
-import { edgeOf } from "./model.ts";
 import type { Plan } from "./plan.ts";
-import { type Progress, run } from "./run.ts";
-import { conditionsOf, type Settings } from "./settings.ts";
+import { firstDeviation, type Progress, run } from "./run.ts";
+import { conditionsOf, type Settings, sizeOf } from "./settings.ts";
 
 /** A part of a run and how it is cut into batches. */
 export interface Draw {
@@ -23,6 +23,10 @@ export interface Draw {
   readonly end: number;
   readonly batchSize: number;
   readonly signal?: AbortSignal | undefined;
+  /** Images that the network is shown beside x, where it takes such. */
+  readonly given?: Given | undefined;
+  /** Whether networks are freed before the last latents become pixels: they are not needed again. */
+  readonly releases?: boolean | undefined;
   /** After each step of each batch. */
   onStep?(progress: Progress, batch: Batch): void | Promise<void>;
 }
@@ -60,27 +64,34 @@ function startImages(noise: ImageNoise, deviation: number): Images {
  * @throws What {@linkcode run} throws, and the reason of an aborted signal.
  */
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
-  const { plan, settings, first, end, batchSize, signal, onStep } = draw;
+  const { plan, settings, end, batchSize, signal, onStep } = draw;
   const { model, codec } = denoiser;
-  const edge = edgeOf(model) / codec.factor;
-  const batches = Math.ceil((end - first) / batchSize);
+  const { width, height } = sizeOf(model, settings);
+  const batches = Math.ceil((end - draw.first) / batchSize);
   for (let number = 0; number < batches; number++) {
-    const start = first + number * batchSize;
-    const count = Math.min(batchSize, end - start);
-    const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => start + i) };
-    const noise = imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
-      edge,
-      edge,
+    const begin = draw.first + number * batchSize;
+    const count = Math.min(batchSize, end - begin);
+    const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => begin + i) };
+    const drawn = imageNoise(settings.rng, imageSeeds(settings.seed, count, begin), [
+      height / codec.factor,
+      width / codec.factor,
       codec.channels,
     ]);
-    const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
+    const first = plan.start ?? firstDeviation(plan.levels[0] as Level);
+    const prepared = await prepareBeside(
+      denoiser,
+      draw.given ?? {},
+      drawn,
+      () => startImages(drawn, first),
+    );
+    const { noise, start: initial = startImages(noise, first) } = prepared;
     const x = await run({
       sampler: plan.sampler,
       path: plan.levels,
       process: plan.process,
       start: initial,
       predict: guidedPredict(
-        denoiser,
+        prepared.denoiser,
         conditionsOf(model, settings, batch.indices),
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
@@ -88,7 +99,13 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       noise,
       signal,
       onStep: (progress) => onStep?.(progress, batch),
-    }).finally(() => initial?.dispose());
+    }).finally(() => {
+      initial.dispose();
+      prepared.dispose();
+    });
+    if (draw.releases && codec.factor > 1 && number === batches - 1) {
+      await releaseNetworks(denoiser);
+    }
     const pixels = await codec.decode(x).finally(() => x.dispose());
     yield { ...batch, bitmaps: toBitmaps(pixels.data, pixels.shape), pixels };
   }
