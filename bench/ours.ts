@@ -9,6 +9,7 @@ import { loadDenoiser } from "../pipeline/denoiser.ts";
 import { openModel } from "../pipeline/model.ts";
 import { forwardInputs } from "./_inputs.ts";
 import { jsonLines, type Request } from "./_lines.ts";
+import { trainable } from "../pipeline/unet.ts";
 import { openTrainer } from "./_training.ts";
 
 const threads = Number(Deno.args[0]);
@@ -19,7 +20,7 @@ let once: () => Promise<number | void> = () => Promise.resolve();
 async function forward({ model, batch, out }: Forward): Promise<void> {
   const opened = openModel(model);
   const { network } = loadDenoiser(opened, engine);
-  const inputs = forwardInputs(opened.unet.config, batch);
+  const inputs = forwardInputs(trainable(opened.unet, model).config, batch);
   const [answer] = await network(...inputs);
   if (answer === undefined) throw new Error("The network has no output");
   const first = tf.tidy(() => tf.transpose(answer, [0, 3, 1, 2]));

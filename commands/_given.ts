@@ -1,8 +1,8 @@
-/** Images that a model's network is shown: a small one that is to grow, or one with a hole. */
-import type { Bitmap } from "../images/pixels.ts";
-import { besideOf, type Given } from "../pipeline/beside.ts";
-import type { Pixels } from "../pipeline/codec.ts";
-import { factorOf, type Model } from "../pipeline/model.ts";
+/** The image and the mask of models that fill holes, and how far an upscaler's image is noised. */
+import type { LoadedImage } from "../images/load.ts";
+import { besideOf } from "../pipeline/beside.ts";
+import type { Draw } from "../pipeline/draw.ts";
+import type { Model } from "../pipeline/model.ts";
 import { type Settings, sizeOf } from "../pipeline/settings.ts";
 import { usage, UsageError } from "./_command.ts";
 
@@ -12,7 +12,7 @@ export const givenFlags = {
     type: "string",
     value: "IMAGE",
     complete: "file",
-    help: "the image that an upscaler enlarges, or that an inpainting model fills",
+    help: "the image that an inpainting model fills",
     group: "Images",
   },
   mask: {
@@ -39,74 +39,51 @@ interface Typed {
   readonly height: number | undefined;
 }
 
+/** What a run's network is shown. */
+export type Shown = Pick<Draw, "beside" | "given"> & Pick<Settings, "noiseLevel">;
+
 /**
- * Reads the images, and says how large the images of the run are.
+ * Reads what an inpainting model fills.
  *
  * @throws {UsageError} Where a model needs an image that was not given, or takes none.
  */
 export async function givenOf(
   model: Model,
-  { init, mask, "noise-level": noiseLevel, width, height }: Typed,
+  { init, mask, "noise-level": level, width, height }: Typed,
   repeated: Settings | undefined,
-): Promise<{ readonly given: Given } & Pick<Settings, "width" | "height" | "noiseLevel">> {
+): Promise<Shown> {
   const beside = besideOf(model);
   const { name, lowRes } = model;
   const refuse = (flag: string, why: string) =>
     new UsageError(`Cannot use --${flag} with ${name}: ${why}`);
-  if (noiseLevel !== undefined && lowRes === undefined) {
+  if (level !== undefined && lowRes === undefined) {
     throw refuse("noise-level", "it is told no level of an image's noise");
   }
-  if (mask !== undefined && beside !== "masked") throw refuse("mask", "it fills no holes");
-  if (beside !== "small" && beside !== "masked") {
+  const noiseLevel = lowRes && (level ?? repeated?.noiseLevel);
+  if (beside !== "masked") {
+    if (mask !== undefined) throw refuse("mask", "it fills no holes");
     if (init !== undefined) throw refuse("init", "it is shown no image");
-    return { given: {}, width, height };
+    return { given: { noiseLevel }, noiseLevel };
   }
-  if (init === undefined) {
-    throw new UsageError(`Cannot draw with ${name} without an image: give one with --init`);
+  if (init === undefined || mask === undefined) {
+    throw new UsageError(
+      `Cannot draw with ${name} without an image and a mask: give both with --init and --mask`,
+    );
   }
   const { loadImage } = await import("../images/load.ts");
-  if (beside === "small") {
-    if (width !== undefined || height !== undefined) {
-      throw refuse(
-        width === undefined ? "height" : "width",
-        "the size is that of --init, enlarged",
-      );
-    }
-    const own = await loadImage(init, { channels: 3 });
-    const { stride } = model.unet;
-    const fit = (size: number) => Math.max(stride, Math.floor(size / stride) * stride);
-    const small = await loadImage(init, {
-      width: fit(own.width),
-      height: fit(own.height),
-      channels: 3,
-    });
-    const level = lowRes && (noiseLevel ?? repeated?.noiseLevel);
-    return {
-      given: { init: pixelsOf(small), noiseLevel: level },
-      width: small.width * factorOf(model),
-      height: small.height * factorOf(model),
-      noiseLevel: level,
-    };
-  }
-  if (mask === undefined) {
-    throw new UsageError(`Cannot draw with ${name} without a mask: give one with --mask`);
-  }
+  const tf = await import("tfjs");
   const size = await usage(() =>
     sizeOf(model, { width: width ?? repeated?.width, height: height ?? repeated?.height })
   );
+  const shape = ({ height, width, channels }: LoadedImage) =>
+    [1, height, width, channels] as [number, number, number, number];
   const hole = await loadImage(mask, { ...size, channels: 1 });
   const image = await loadImage(init, { ...size, channels: 3 });
   return {
-    given: {
-      init: pixelsOf(image),
-      mask: pixelsOf({ ...hole, pixels: hole.pixels.map((value) => value >= 0 ? 1 : 0) }),
-    },
-    ...size,
+    given: { mask: { shape: shape(hole), data: hole.pixels.map((value) => value >= 0 ? 1 : 0) } },
+    beside: ({ length }) =>
+      Promise.resolve(
+        tf.tidy(() => tf.tile(tf.tensor4d(image.pixels, shape(image)), [length, 1, 1, 1])),
+      ),
   };
-}
-
-function pixelsOf(
-  { pixels, height, width, channels }: Omit<Bitmap, "pixels"> & { readonly pixels: Float32Array },
-): Pixels {
-  return { shape: [1, height, width, channels], data: pixels };
 }

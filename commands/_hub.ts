@@ -2,7 +2,8 @@
 import { formatRepository, parseRepository } from "../hub/cache.ts";
 import { findPulled, pull } from "../hub/pull.ts";
 import { hubOf } from "../hub/settings.ts";
-import { bundledModels, isThere } from "../pipeline/model.ts";
+import { isThere } from "../pipeline/files.ts";
+import { bundledModels } from "../pipeline/model.ts";
 import { UsageError } from "./_command.ts";
 import type { Io } from "./_io.ts";
 import { type Progress, progressBar } from "./_progress.ts";

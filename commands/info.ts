@@ -76,12 +76,12 @@ async function cardOf(model: Model) {
   const { familyOf, processOf } = await import("../schedules/mod.ts");
   tf.enableProdMode(); // silences tfjs' advertisement of its other backends
   await tf.setBackend("cpu");
-  const { channelsOf, edgeOf } = await import("../pipeline/model.ts");
+  const { channelsOf, edgeOf, learnsVariance } = await import("../pipeline/model.ts");
   const { name, folder, unet, scheduler, classifier, labels, nullClass, recommended } = model;
   const { autoencoder, text } = model;
   const { type, learned } = parameterization(
     scheduler,
-    unet.outChannels === 2 * channelsOf(model),
+    learnsVariance(model),
   );
   const process = processOf(scheduler);
   const { timesteps, sigmaMax } = process;
@@ -101,7 +101,7 @@ async function cardOf(model: Model) {
     ),
     text: text && await networkCard("CLIPTextModel", text, await textShapes(text)),
     sampleSize: unet.edge === null ? null : edgeOf(model),
-    channels: autoencoder === undefined ? unet.inChannels : autoencoder.config.out_channels,
+    channels: autoencoder?.config.out_channels ?? channelsOf(model),
     labels,
     nullClass: nullClass ?? null,
     schedule: {

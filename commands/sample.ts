@@ -7,7 +7,10 @@ import type { Bitmap } from "../images/pixels.ts";
 import { readPngText } from "../images/png.ts";
 import { makeSheet } from "../images/sheet.ts";
 import { chooseProtocol, drawPicture } from "../images/terminal.ts";
-import type { Given } from "../pipeline/beside.ts";
+import type { Draw } from "../pipeline/draw.ts";
+import { parseArguments } from "../models/openai_arguments.ts";
+import { besideOf } from "../pipeline/beside.ts";
+import { lowResOf } from "../pipeline/low_res.ts";
 import { type Model, openModel } from "../pipeline/model.ts";
 import { makePlan, namesCode, type Plan, specOf, type Wishes } from "../pipeline/plan.ts";
 import {
@@ -55,6 +58,24 @@ const flags = {
     value: "NAME|FILE",
     complete: "guidance",
     help: "a guidance with its options, as in cfg,scale=2; repeatable, applied in order; or none",
+  },
+  "low-res": {
+    type: "string",
+    value: "IMAGE|FOLDER",
+    complete: "file",
+    help: "the images that an upsampler enlarges, in turn",
+  },
+  "model-flags": {
+    type: "string",
+    value: "TEXT",
+    help:
+      'what MODEL as a file does not say, as OpenAI\'s tools are told: "--noise_schedule linear …"',
+  },
+  classifier: {
+    type: "string",
+    value: "FILE|FOLDER",
+    complete: "file",
+    help: "the classifier that guidance follows, in place of the model's own",
   },
   unconditional: {
     type: "flag",
@@ -154,13 +175,22 @@ export default command({
   usage: "[MODEL]",
   description:
     "Draws images and writes them as PNG. MODEL is a bundled name (digits without it), a model " +
-    "folder in the layout of diffusers, or OWNER/NAME on the hub, which is downloaded once. stdout carries image bytes alone, so it can be piped. " +
+    "folder in the layout of diffusers, a checkpoint of OpenAI's, or OWNER/NAME on the hub, which is " +
+    "downloaded once. stdout carries image bytes alone, so it can be piped. " +
     "The settings are kept in the PNG: `metadata` prints them, `--from` repeats them.",
   examples: [
     ["sample -o digits.png", "one of each digit"],
     ["sample --class 7 | display", "a seven, in another program"],
     ["sample -n 16 --class 3 --guidance cfg,scale=4 --seed 1 -o threes.png", "strong guidance"],
     ["sample -n 64 --separate -o out/ --shard 1/2", "half of a run, as numbered files"],
+    [
+      "sample 256x256_diffusion.pt --classifier 256x256_classifier.pt --class 388 -o panda.png",
+      "OpenAI's files",
+    ],
+    [
+      "sample 64_256_upsampler.pt --low-res small.png --class 388 -o large.png",
+      "four times as large",
+    ],
     ["sample --sampler ./mine.ts,strength=2 -o mine.png", "a sampler of your own"],
   ],
   flags,
@@ -177,7 +207,14 @@ export default command({
     }
     const spec = name === undefined ? undefined : revised(name, flags.revision);
     if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
-    const model = openModel(spec ?? repeated?.model ?? "digits", flags);
+    const { "model-flags": modelFlags, classifier } = flags;
+    const model = await usage(() =>
+      openModel(spec ?? repeated?.model ?? "digits", { ...flags, modelFlags })
+    );
+    if (modelFlags !== undefined) {
+      const { ignored } = parseArguments(modelFlags);
+      if (ignored.length > 0) io.warn(`These model flags change no image: ${ignored.join(", ")}`);
+    }
     processOf(model.scheduler); // a fault of the model, not of what was typed
     for (const key of unfollowed(model.scheduler)) {
       io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
@@ -190,19 +227,38 @@ export default command({
         ...pathWishes(flags, repeated),
       })
     );
-    const { given: images, ...size } = await givenOf(model, flags, repeated);
+    if (classifier !== undefined && !plan.guidances.some(asksClassifier)) {
+      throw new UsageError("Cannot use --classifier by itself: add --guidance classifier");
+    }
+    const path = flags["low-res"] ?? repeated?.lowRes;
+    const lowRes = path === undefined ? undefined : await lowResOf(path, model);
+    if (lowRes === undefined && besideOf(model) === "small") {
+      throw new UsageError(`Cannot draw with ${model.name} alone: give it images with --low-res`);
+    }
+    const shown = await givenOf(model, flags, repeated);
     const settings = await usage(() =>
-      settle(model, plan, { ...flags, ...size }, given, repeated, wanted)
+      settle(
+        model,
+        plan,
+        { ...flags, ...lowRes?.size, noiseLevel: shown.noiseLevel },
+        given,
+        repeated,
+        { ...wanted, images: lowRes?.count },
+      )
     );
     if (flags["dry-run"]) {
       io.log(`${settings.sampler} along ${describeRoute(settings)}`);
       await io.write(flags.json ? JSON.stringify(plan.levels) : describePath(plan.levels));
       return 0;
     }
-    await draw(model, plan, settings, flags, { wanted, images }, io);
+    const { given: more, beside = lowRes?.beside } = shown;
+    await draw(model, plan, settings, flags, { wanted, given: more, beside }, io);
     return 0;
   },
 });
+
+const asksClassifier = ({ plugin }: Plan["guidances"][number]) =>
+  plugin.needs?.includes("classifier") === true;
 
 /** The options of the plugins that were named, for help. */
 export async function details(
@@ -299,7 +355,8 @@ function refuseCode(file: string, kind: Kind, specs: readonly string[]): void {
 type Settled =
   & Pick<SampleValues, "class" | "count" | "rng" | "seed" | "unconditional">
   & Partial<Pick<SampleValues, "width" | "height" | "negative" | "variant" | "clip-skip">>
-  & Pick<Settings, "noiseLevel">;
+  & Pick<Settings, "noiseLevel">
+  & { readonly "low-res"?: string | undefined };
 
 /** All that the images depend on: what is typed, else what is repeated, else the defaults. */
 export function settle(
@@ -308,17 +365,17 @@ export function settle(
   flags: Settled,
   given: (flag: "rng" | "unconditional") => boolean,
   repeated?: Settings,
-  wanted?: Wanted,
+  wanted: Partial<Wanted> & { readonly images?: number | undefined } = {},
 ): Settings {
   const asked = (flags.class === undefined ? undefined : splitClasses(flags.class)) ??
     repeated?.classes;
   const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);
-  const prompts = wanted?.texts === "stdin" ? [] : wanted?.texts;
+  const prompts = wanted.texts === "stdin" ? [] : wanted.texts;
   const settings: Settings = {
     model: model.name,
     seed: flags.seed === undefined && repeated ? repeated.seed : seedOf(flags.seed),
-    count: wanted?.count ?? flags.count ?? repeated?.count ??
-      Math.max(1, classes.length, prompts?.length ?? 0),
+    count: wanted.count ?? flags.count ?? repeated?.count ??
+      Math.max(1, wanted.images ?? classes.length, prompts?.length ?? 0),
     classes,
     ...prompts && { prompts, negative: flags.negative ?? repeated?.negative ?? "" },
     clipSkip: flags["clip-skip"] ?? repeated?.clipSkip,
@@ -336,6 +393,7 @@ export function settle(
     timesteps: plan.timesteps,
     sigmas: plan.sigmas,
     rng: given("rng") ? flags.rng : repeated?.rng ?? flags.rng,
+    lowRes: flags["low-res"] ?? repeated?.lowRes,
   };
   sizeOf(model, settings); // refused before anything is computed
   return settings;
@@ -397,7 +455,7 @@ async function draw(
   plan: Plan,
   settings: Settings,
   flags: SampleValues,
-  { wanted, images }: { readonly wanted: Wanted | undefined; readonly images: Given },
+  { wanted, ...shown }: { readonly wanted: Wanted | undefined } & Pick<Draw, "beside" | "given">,
   io: Io,
 ): Promise<void> {
   await usage(() => shardOf(flags.shard ?? "1/1", settings.count));
@@ -456,7 +514,7 @@ async function draw(
         first,
         end,
         batchSize,
-        given: images,
+        ...shown,
         releases: !streams,
         signal: io.signal,
         async onStep({ step, x, x0 }, { number, batches }) {

@@ -9,6 +9,7 @@
 export interface WeightFiles {
   /** The file, the shards in their order, or the index and its shards. */
   readonly files: readonly string[];
+  /** `bin` for pickles. */
   readonly format: "safetensors" | "bin";
   /** Such as `fp16`; absent where the weights are as they were trained. */
   readonly variant?: string | undefined;
@@ -17,7 +18,7 @@ export interface WeightFiles {
 }
 
 const NAME =
-  /^(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(\w+?))?(-\d{5}-of-\d{5})?(?:\.(\w+))?\.(safetensors|bin)(\.index(?:\.(\w+))?\.json)?$/;
+  /^(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(\w+?))?(-\d{5}-of-\d{5})?(?:\.(\w+))?\.(safetensors|bin|pt)(\.index(?:\.(\w+))?\.json)?$/;
 
 /** Every way in which a folder of these files holds weights, in no order. */
 function waysOf(names: readonly string[]): WeightFiles[] {
@@ -38,7 +39,7 @@ function waysOf(names: readonly string[]): WeightFiles[] {
     const parts = only === undefined ? shards.sort() : [only];
     return {
       files: only === undefined && index !== undefined ? [index, ...parts] : parts,
-      format: format === "bin" ? "bin" : "safetensors",
+      format: format === "safetensors" ? format : "bin",
       ...(variant !== "" && { variant }),
       ...(only === undefined && index !== undefined && { index }),
     };

@@ -20,7 +20,7 @@ import { optionsAt } from "../plugins/options.ts";
 import { CLEAN } from "../schedules/mod.ts";
 import { type Codec, pixelCodec } from "./codec.ts";
 import { latentCodec, type LatentOptions } from "./autoencoder.ts";
-import { channelsOf, type Model, openModel } from "./model.ts";
+import { channelsOf, learnsVariance, type Model, openModel } from "./model.ts";
 import {
   networkInput,
   type Parameterization,
@@ -78,7 +78,7 @@ export function loadDenoiser(
         scaled: model.pipeline !== "LDMSuperResolutionPipeline",
       }),
     cfgBatch,
-    parameterization: parameterization(model.scheduler, unet.outChannels === 2 * channels),
+    parameterization: parameterization(model.scheduler, learnsVariance(model)),
     network: engine.compile(
       (scope, ...inputs) => [unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
       unet.weights,
@@ -86,7 +86,9 @@ export function loadDenoiser(
     pullback: engine.compile(
       (scope, ...inputs) => {
         const [x, t, slope, ...more] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor];
-        return [tf.grad((x) => unet.answer(scope, x, t, ...more))(x, slope)];
+        const gradient = tf.grad((x) => unet.answer(scope, x, t, ...more))(x, slope) as Images;
+        const [batch, height, width] = gradient.shape;
+        return [tf.slice(gradient, [0, 0, 0, 0], [batch, height, width, channels])];
       },
       unet.weights,
     ),
@@ -143,6 +145,8 @@ export interface Conditions {
    * are composed (Liu et al. 2022, arXiv 2206.01714, equation 11).
    */
   readonly blend?: readonly Part[] | undefined;
+  /** Images that the network sees beside x, as large as x; the caller's. */
+  readonly beside?: Images | undefined;
   /** The class that a classifier pulls each image to; none where an image has no class. */
   readonly classifier?: Int32Array | undefined;
 }
@@ -179,7 +183,11 @@ export function guidedPredict(
     ...chosen,
     ...answersFor(chosen, networks, conditions),
   }));
-  const { network: labels, blend } = conditions;
+  const { network: labels, blend, beside } = conditions;
+  const inputOf = (x: Images, at: Level): Images => {
+    const input = networkInput(x, at, parameterization);
+    return beside === undefined ? input : tf.concat([input, beside], 3);
+  };
   const free = labels?.map(() => model.nullClass ?? 0);
   return async (x, at, share, to, memory = []) => {
     const active = [...all.entries()].filter(([, { from, until }]) =>
@@ -190,7 +198,7 @@ export function guidedPredict(
       ...classes ? [classes] : [],
     ]);
     const parts = blend?.map(({ labels }) => labels) ?? (labels ? [labels] : []);
-    const answers = await callNetwork(networks, [...asked, ...parts], x, at);
+    const answers = await callNetwork(networks, [...asked, ...parts], inputOf(x, at), at);
     const answerOf = (labels?: Int32Array) =>
       toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
     const unguided = blend ? blended(blend, answerOf) : answerOf(labels);
@@ -221,7 +229,7 @@ export function guidedPredict(
             return loss(x0, at);
           },
           throughNetwork: (slope) =>
-            throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at),
+            throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at, inputOf),
           takesShift,
           options: optionsAt(plugin.options, options, share),
         }, memory[index]);
@@ -308,12 +316,11 @@ const keyOf = (labels: Int32Array | undefined): string => labels?.join() ?? "";
 
 /** The network's answers to lists of labels, each different one once, by their keys. */
 async function callNetwork(
-  { network, cfgBatch, parameterization }: Networks,
+  { network, cfgBatch }: Networks,
   asked: readonly Int32Array[],
-  noisy: Images,
+  x: Images, // with what is beside it
   at: Level,
 ): Promise<ReadonlyMap<string, Images>> {
-  const x = networkInput(noisy, at, parameterization);
   const [batch] = x.shape;
   const lists = [...new Map(asked.map((labels) => [keyOf(labels), labels])).values()];
   const call = async (labels?: Int32Array): Promise<Images> => {
@@ -344,6 +351,7 @@ async function throughNetwork(
   slope: Images,
   x: Images,
   at: Level,
+  inputOf: (x: Images, at: Level) => Images,
 ): Promise<Images> {
   if (pullback === undefined) throw new TypeError("the model has no slope");
   const slopes: Images[] = [];
@@ -356,7 +364,7 @@ async function throughNetwork(
     const raw = answers.get(keyOf(labels)) as Images;
     const [byAnswer, direct] = tf.grads(clean)([raw, x], own) as [Images, Images];
     const [through] = await pullback(
-      networkInput(x, at, parameterization),
+      inputOf(x, at),
       tf.fill([x.shape[0]], at.t),
       byAnswer,
       ...labels ? [tf.tensor1d(labels, "int32")] : [],

@@ -22,9 +22,11 @@ export interface Draw {
   readonly first: number;
   readonly end: number;
   readonly batchSize: number;
+  /** Images of these numbers that the network is shown: of the size that `beside.ts` says. */
+  readonly beside?: ((indices: readonly number[]) => Promise<Images>) | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Images that the network is shown beside x, where it takes such. */
-  readonly given?: Given | undefined;
+  /** What else of them it is shown. */
+  readonly given?: Omit<Given, "shown"> | undefined;
   /** Whether networks are freed before the last latents become pixels: they are not needed again. */
   readonly releases?: boolean | undefined;
   /** After each step of each batch. */
@@ -77,14 +79,15 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       width / codec.factor,
       codec.channels,
     ]);
+    const shown = await draw.beside?.(batch.indices);
     const first = plan.start ?? firstDeviation(plan.levels[0] as Level);
     const prepared = await prepareBeside(
       denoiser,
-      draw.given ?? {},
+      { ...draw.given, shown },
       drawn,
       () => startImages(drawn, first),
-    );
-    const { noise, start: initial = startImages(noise, first) } = prepared;
+    ).finally(() => shown?.dispose());
+    const { noise, beside, start: initial = startImages(noise, first) } = prepared;
     const x = await run({
       sampler: plan.sampler,
       path: plan.levels,
@@ -92,7 +95,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       start: initial,
       predict: guidedPredict(
         prepared.denoiser,
-        conditionsOf(model, settings, batch.indices),
+        { ...conditionsOf(model, settings, batch.indices), beside },
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
       ),
@@ -101,7 +104,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       onStep: (progress) => onStep?.(progress, batch),
     }).finally(() => {
       initial.dispose();
-      prepared.dispose();
+      beside?.dispose();
     });
     if (draw.releases && codec.factor > 1 && number === batches - 1) {
       await releaseNetworks(denoiser);

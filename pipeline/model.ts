@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { basename, fromFileUrl, join, resolve } from "@std/path";
+import { basename, dirname, extname, fromFileUrl, join, resolve } from "@std/path";
 import { formatRepository, parseRepository } from "../hub/cache.ts";
 import { findPulled } from "../hub/pull.ts";
 import { hubOf } from "../hub/settings.ts";
@@ -12,13 +12,17 @@ import { nearest } from "../plugins/nearest.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
-import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
+import { renameLegacy } from "../models/formats/legacy_names.ts";
+import { isWeightsFile, readWeights } from "../models/formats/open.ts";
+import { encodeSafetensors, type NewTensor } from "../models/safetensors.ts";
 import type { UNet2DConfig } from "../models/unet_2d.ts";
 import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
 import { type SchedulerConfig, withDefaults } from "../schedules/mod.ts";
 import { type Autoencoder, latentChannels, latentFactor, openAutoencoder } from "./autoencoder.ts";
 import { besideOf } from "./beside.ts";
+import { isThere } from "./files.ts";
+import { describeClassifierFile, openCheckpoint } from "./openai.ts";
 import { openText, type TextEncoder } from "./text.ts";
 import { openUNet, type UNet } from "./unet.ts";
 
@@ -73,25 +77,17 @@ export function factorOf({ autoencoder }: Pick<Model, "autoencoder">): number {
 
 /** The channels of what a sampler moves: pixels or latents. */
 export function channelsOf({ unet, autoencoder }: Pick<Model, "unet" | "autoencoder">): number {
-  return autoencoder ? latentChannels(autoencoder) : unet.inChannels;
+  return autoencoder ? latentChannels(autoencoder) : unet.inChannels - unet.beside;
+}
+
+/** Whether a second half of the network's channels holds the variance. */
+export function learnsVariance(model: Pick<Model, "unet" | "autoencoder">): boolean {
+  return model.unet.outChannels === 2 * channelsOf(model);
 }
 
 const WEIGHTS = new URL("../weights/", import.meta.url);
 const UNET_FILE = "diffusion_pytorch_model.safetensors";
 const CLASSIFIER_FILE = "model.safetensors";
-
-/** Whether there is such a file or folder. */
-export function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return false;
-    }
-    throw error;
-  }
-}
 
 /** The names of the bundled models. */
 export function bundledModels(): string[] {
@@ -141,6 +137,7 @@ function nameOf(spec: string, folder: string): string {
 export function isModel(spec: string): boolean {
   const repository = isThere(spec) ? undefined : parseRepository(spec);
   if (repository !== undefined && findPulled(hubOf(), repository) !== undefined) return true;
+  if (isWeightsFile(spec) && isThere(spec)) return true;
   return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
     isThere(join(spec, UNET_FILE));
 }
@@ -159,28 +156,37 @@ export function openWeights(folder: string, variant?: string): Weights {
       `Cannot find the weights of "${folder}": it holds neither ${UNET_FILE} nor ${CLASSIFIER_FILE}`,
     );
   }
-  const tensors = chosen.files.filter((name) => name !== chosen.index)
-    .flatMap((name) => [...readSafetensors(join(folder, name)).tensors]);
-  return renameLegacy(new Map(tensors));
+  const { index, files } = chosen;
+  const opened = (index === undefined ? files : [index])
+    .flatMap((name) => [...readWeights(join(folder, name))]);
+  return renameLegacy(new Map(opened));
 }
 
-const LEGACY = { query: "to_q", key: "to_k", value: "to_v", proj_attn: "to_out.0" } as const;
-
-/** Attention tensors of files from before 2023 under the names that they have now. */
-function renameLegacy(weights: Weights): Weights {
-  const renamed = new Map<string, Weights extends ReadonlyMap<string, infer T> ? T : never>();
-  for (const [name, tensor] of weights) {
-    const now = name.replace(
-      /(attentions\.\d+)\.(query|key|value|proj_attn)\./,
-      (_, part: string, old: keyof typeof LEGACY) => `${part}.${LEGACY[old]}.`,
-    );
-    renamed.set(now, { ...tensor, name: now });
-  }
-  return renamed;
+/**
+ * Opens a classifier, which reads noisy images or clean ones.
+ *
+ * @param path A folder, or a file as guided-diffusion saves it.
+ */
+export function openClassifier(
+  path: string,
+  { modelFlags, edge }: { readonly modelFlags?: string | undefined; readonly edge?: number } = {},
+): Part<EncoderUNetConfig> {
+  return isWeightsFile(path)
+    ? openClassifierFile(path, modelFlags, edge)
+    : openClassifierFolder(path);
 }
 
-/** Opens the folder of a classifier, which reads noisy images or clean ones. */
-export function openClassifier(folder: string): Part<EncoderUNetConfig> {
+function openClassifierFile(
+  path: string,
+  modelFlags: string | undefined,
+  edge: number | undefined,
+): Part<EncoderUNetConfig> {
+  const weights = readWeights(path);
+  const config = describeClassifierFile(path, weights, modelFlags, edge);
+  return { folder: dirname(path), config, weights };
+}
+
+function openClassifierFolder(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
   return { folder, config, weights: openWeights(folder) };
@@ -230,8 +236,8 @@ function checkChannels(model: Pick<Model, "unet" | "autoencoder">): void {
   const { inChannels: into, outChannels: out, folder } = model.unet;
   const channels = channelsOf(model);
   const path = join(folder, "config.json");
-  if (model.autoencoder === undefined && into !== 1 && into !== 3) {
-    throw new TypeError(`Cannot use "${path}": in_channels is ${into}, images have 1 or 3`);
+  if (model.autoencoder === undefined && channels !== 1 && channels !== 3) {
+    throw new TypeError(`Cannot use "${path}": in_channels is ${channels}, images have 1 or 3`);
   }
   if (besideOf(model) === undefined) {
     throw new TypeError(
@@ -251,18 +257,29 @@ function checkChannels(model: Pick<Model, "unet" | "autoencoder">): void {
 export interface OpenOptions {
   /** The variant of the weights to prefer where a folder has several, such as `fp16`. */
   readonly variant?: string | undefined;
+  /** What a file of weights does not say, as on guided-diffusion's command lines. */
+  readonly modelFlags?: string | undefined;
+  /** A classifier in place of the model's own: a folder, or a file of weights. */
+  readonly classifier?: string | undefined;
 }
 
 /**
  * Opens a model; of its weights only the headers are read.
  *
- * @param spec a bundled name, a folder or OWNER/NAME in the hub's cache; a folder with a bare UNet
- * is a model, too.
+ * @param spec a bundled name, a folder, a file of weights or OWNER/NAME in the hub's cache; a folder
+ * with a bare UNet is a model, too.
  * @throws {Deno.errors.NotFound} Where a file is missing.
  * @throws {TypeError} Where a configuration does not fit.
  */
-export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
+export function openModel(spec: string, options: OpenOptions = {}): Model {
+  const { variant, modelFlags, classifier } = options;
   const folder = findModel(spec);
+  if (isWeightsFile(folder)) return openFile(folder, options);
+  if (modelFlags !== undefined) {
+    throw new TypeError(
+      `Cannot use model flags with "${spec}": they go with a file of weights, a folder says what it is`,
+    );
+  }
   const nested = isThere(join(folder, "unet"));
   if (!nested && !isThere(join(folder, "config.json"))) {
     throw new Deno.errors.NotFound(
@@ -281,7 +298,7 @@ export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
   const own = isThere(schedulerPath) ? readJson(schedulerPath) : { _class_name: "DDPMScheduler" };
   const text = isThere(join(folder, "text_encoder")) ? openText(folder, weightsOf) : undefined;
   const lowResPath = join(folder, "low_res_scheduler", "scheduler_config.json");
-  const classifierFolder = join(folder, "classifier");
+  const classifierFolder = classifier ?? join(folder, "classifier");
   checkChannels({ unet, autoencoder });
   const labels = readLabels(join(folder, "labels.json"), unet);
   const { classes } = unet;
@@ -295,7 +312,7 @@ export function openModel(spec: string, { variant }: OpenOptions = {}): Model {
     lowRes: isThere(lowResPath) ? readJson(lowResPath) : undefined,
     scheduler: text === undefined ? own : stableScheduler(own),
     // A classifier whose training has just begun has no configuration yet.
-    classifier: isThere(join(classifierFolder, "config.json"))
+    classifier: classifier !== undefined || isThere(join(classifierFolder, "config.json"))
       ? openClassifier(classifierFolder)
       : undefined,
     labels,
@@ -314,6 +331,25 @@ function stableScheduler(config: SchedulerConfig): SchedulerConfig {
     ...config,
     ...("steps_offset" in values && { steps_offset: 1 }),
     ...("clip_sample" in values && { clip_sample: false }),
+  };
+}
+
+/** Opens a file as guided-diffusion saves it. */
+function openFile(path: string, { modelFlags, classifier }: OpenOptions): Model {
+  const opened = openCheckpoint(path, readWeights(path), modelFlags);
+  const { unet, scheduler, spacing, sampler, classifierScale } = opened;
+  checkChannels({ unet });
+  const guidance = classifier === undefined ? [] : [`classifier,scale=${classifierScale}`];
+  return {
+    name: basename(path, extname(path)),
+    folder: dirname(path),
+    unet,
+    scheduler,
+    classifier: classifier === undefined
+      ? undefined
+      : openClassifier(classifier, { modelFlags, edge: unet.edge ?? 0 }),
+    labels: readLabels(join(dirname(path), "labels.json"), unet),
+    recommended: { sampler, spacing, guidance },
   };
 }
 

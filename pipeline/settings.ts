@@ -43,6 +43,8 @@ export interface Settings {
   readonly timesteps?: readonly number[] | undefined;
   readonly sigmas?: readonly number[] | undefined;
   readonly rng: NoiseKind;
+  /** The image, or the folder of images, that are enlarged. */
+  readonly lowRes?: string | undefined;
 }
 
 /** The key of {@linkcode Settings} among a PNG's texts. */
@@ -101,7 +103,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   }
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
   const { spacing, timesteps, sigmas, prompts, negative, clipSkip } = value ?? {};
-  const { width, height, noiseLevel, variant } = value ?? {};
+  const { width, height, noiseLevel, variant, lowRes } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -121,6 +123,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
   if (!isOptional(noiseLevel, Number.isSafeInteger)) throw fail();
   if (!isOptional(variant, isText) || !isOptional(clipSkip, Number.isSafeInteger)) throw fail();
+  if (!isOptional(lowRes, isText)) throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -134,7 +137,10 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
-    ...({ prompts, negative, clipSkip, width, height, noiseLevel, variant } as Partial<Settings>), // checked above
+    // Checked above.
+    ...({ prompts, negative, clipSkip, width, height, noiseLevel, variant, lowRes } as Partial<
+      Settings
+    >),
   };
 }
 

@@ -6,6 +6,7 @@
 import { join } from "@std/path";
 import type * as tf from "tfjs";
 import { readJson } from "../models/config.ts";
+import { openaiUNet, type OpenAIUNetConfig, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
 import type { Scope } from "../models/scope.ts";
 import { parseUNet2DConfig, unet2d, type UNet2DConfig } from "../models/unet_2d.ts";
 import {
@@ -32,25 +33,31 @@ interface Common {
   /** Of what it takes: x, and what is laid beside it. */
   readonly inChannels: number;
   readonly outChannels: number;
+  /** The channels beside x that its class takes; a model may lay more there, see `beside.ts`. */
+  readonly beside: number;
   /** Height and width of x that it was trained on; null where its configuration does not say. */
   readonly edge: number | null;
   /** Height and width of x must be divisible by it. */
   readonly stride: number;
   /** The classes that it knows, a null class included; null where it knows none. */
   readonly classes: number | null;
-  /** What it takes beside x and t, in this order. */
+  /** What it takes behind x and t, in this order. */
   readonly more: readonly MoreInput[];
   /** The raw answer at x and t, `[batch]`; further inputs are what its class takes. */
   answer(scope: Scope, x: tf.Tensor, t: tf.Tensor, ...more: readonly tf.Tensor[]): tf.Tensor4D;
 }
 
+/** The classes of networks with their configurations. */
+type Kind =
+  | { readonly kind: "UNet2DModel"; readonly config: UNet2DConfig }
+  | { readonly kind: "UNet2DConditionModel"; readonly config: UNet2DConditionConfig }
+  | { readonly kind: "UNetModel" | "SuperResModel"; readonly config: OpenAIUNetConfig };
+
 /** A network by its class. */
-export type UNet =
-  & Common
-  & (
-    | { readonly kind: "UNet2DModel"; readonly config: UNet2DConfig }
-    | { readonly kind: "UNet2DConditionModel"; readonly config: UNet2DConditionConfig }
-  );
+export type UNet = Common & Kind;
+
+/** The network and its configuration alone. */
+type Described = Omit<Common, "weights" | "folder"> & Kind;
 
 const CLASSES: MoreInput = { name: "class_labels", shape: [], dtype: "int32" };
 
@@ -69,20 +76,38 @@ function labelsOf(config: UNet2DConditionConfig): MoreInput[] {
   return [{ ...CLASSES, shape: [size], dtype: "float32" }];
 }
 
-/** Where a network is from. */
-type Source = Pick<Common, "weights" | "folder">;
+/** A network of guided-diffusion; a `SuperResModel` has the images that it enlarges beside x. */
+export function openaiDescribed(
+  kind: "UNetModel" | "SuperResModel",
+  config: OpenAIUNetConfig,
+): Described {
+  const beside = kind === "SuperResModel" ? config.in_channels : 0;
+  return {
+    kind,
+    config,
+    inChannels: config.in_channels + beside,
+    outChannels: config.out_channels,
+    beside,
+    edge: config.image_size,
+    stride: 2 ** (config.channel_mult.length - 1),
+    classes: config.num_classes,
+    more: config.num_classes === null ? [] : [CLASSES],
+    answer: (scope, x, t, labels) =>
+      openaiUNet(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, labels as tf.Tensor1D),
+  };
+}
 
-type Opener = (values: Readonly<Record<string, unknown>>, path: string, source: Source) => UNet;
-
-const KINDS: Readonly<Record<string, Opener>> = {
-  UNet2DModel(values, path, source) {
+const KINDS: Readonly<
+  Record<string, (values: Readonly<Record<string, unknown>>, path: string) => Described>
+> = {
+  UNet2DModel(values, path) {
     const config = parseUNet2DConfig(values, path);
     return {
-      ...source,
       kind: "UNet2DModel",
       config,
       inChannels: config.in_channels,
       outChannels: config.out_channels,
+      beside: 0,
       edge: config.sample_size,
       stride: 2 ** (config.block_out_channels.length - 1),
       classes: config.num_class_embeds,
@@ -91,22 +116,25 @@ const KINDS: Readonly<Record<string, Opener>> = {
         unet2d(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, labels as tf.Tensor1D),
     };
   },
-  UNet2DConditionModel(values, path, source) {
+  UNet2DConditionModel(values, path) {
     const config = parseUNet2DConditionConfig(values, path);
-    const { sample_size: size } = config;
+    const { sample_size: size, cross_attention_dim: width } = config;
     return {
-      ...source,
       kind: "UNet2DConditionModel",
       config,
       inChannels: config.in_channels,
       outChannels: config.out_channels,
+      beside: 0,
       edge: typeof size === "object" ? size?.[0] ?? null : size,
       stride: 2 ** (config.block_out_channels.length - 1),
       classes: null, // it knows texts; its class labels are not the image's
       more: [
         {
           name: "encoder_hidden_states",
-          shape: [TOKENS, config.encoder_hid_dim ?? config.cross_attention_dim as number],
+          shape: [
+            TOKENS,
+            config.encoder_hid_dim ?? (typeof width === "number" ? width : width[0] ?? 0),
+          ],
           dtype: "float32",
         },
         ...labelsOf(config),
@@ -118,6 +146,9 @@ const KINDS: Readonly<Record<string, Opener>> = {
         }),
     };
   },
+  UNetModel: (values, path) => openaiDescribed("UNetModel", parseOpenAIUNetConfig(values, path)),
+  SuperResModel: (values, path) =>
+    openaiDescribed("SuperResModel", parseOpenAIUNetConfig(values, path)),
 };
 
 /**
@@ -128,12 +159,12 @@ const KINDS: Readonly<Record<string, Opener>> = {
 export function openUNet(folder: string, weightsOf: (folder: string) => Weights): UNet {
   const path = join(folder, "config.json");
   const values = readJson(path);
-  const name = String(values["_class_name"] ?? "UNet2DModel");
-  const open = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
-  if (open === undefined) {
+  const name = String(values["_class_name"] ?? values["_class"] ?? "UNet2DModel");
+  const describe = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
+  if (describe === undefined) {
     throw new TypeError(`Cannot use "${path}": a network of class ${name} is not known here`);
   }
-  return open(values, path, { folder, weights: weightsOf(folder) });
+  return { ...describe(values, path), folder, weights: weightsOf(folder) };
 }
 
 /** A UNet of pixels and classes, which can be trained. */

@@ -15,6 +15,7 @@ import {
 } from "../models/autoencoder_kl.ts";
 import { clipText, parseClipTextConfig } from "../models/clip_text.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
+import { besideLowRes, openaiUNet, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
 import type { Scope } from "../models/scope.ts";
 import { parseUNet2DConfig, unet2d } from "../models/unet_2d.ts";
 import { parseUNet2DConditionConfig, unet2dCondition } from "../models/unet_2d_condition.ts";
@@ -52,6 +53,30 @@ export const KINDS: Readonly<Record<string, Kind>> = {
         ["y"],
         (scope, x: tf.Tensor4D, t: tf.Tensor1D, labels?: tf.Tensor1D) => [
           unet2d(scope, config, x, t, labels),
+        ],
+      ),
+    ];
+  },
+  UNetModel(values, path) {
+    const config = parseOpenAIUNetConfig(values, path);
+    return [
+      check(
+        ["x", "t", ...config.num_classes === null ? [] : ["class_labels"]],
+        ["out"],
+        (scope, x: tf.Tensor4D, t: tf.Tensor1D, labels?: tf.Tensor1D) => [
+          openaiUNet(scope, config, x, t, labels),
+        ],
+      ),
+    ];
+  },
+  SuperResModel(values, path) {
+    const config = parseOpenAIUNetConfig(values, path);
+    return [
+      check(
+        ["x", "t", "low_res", ...config.num_classes === null ? [] : ["class_labels"]],
+        ["out"],
+        (scope, x: tf.Tensor4D, t: tf.Tensor1D, low: tf.Tensor4D, labels?: tf.Tensor1D) => [
+          openaiUNet(scope, config, besideLowRes(x, low), t, labels),
         ],
       ),
     ];

@@ -9,7 +9,7 @@ import type { Engine } from "../engines/engine.ts";
 import { readJson } from "../models/config.ts";
 import { readSafetensors } from "../models/safetensors.ts";
 import type { StoredTensor } from "../models/weights.ts";
-import { isThere } from "../pipeline/model.ts";
+import { isThere } from "../pipeline/files.ts";
 import { type Difference, differenceOf, type Measure, type Values } from "./compare.ts";
 import { runNetwork } from "./network.ts";
 import { runPipeline } from "./pipeline.ts";

@@ -32,8 +32,9 @@ interface Run {
   /** Pixels, where they are not the model's own. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
-  /** What the network is shown beside x. */
-  readonly given: Given;
+  /** An image that the network is shown. */
+  readonly init?: Pixels | undefined;
+  readonly given: Omit<Given, "shown">;
 }
 
 function readRun(
@@ -70,8 +71,8 @@ function readRun(
     scale: read("guidance_scale", "a number", isNumber),
     width: read("width", "a number", isNumber),
     height: read("height", "a number", isNumber),
+    init: bytesOf(recorded.get("init"), (byte) => byte / 127.5 - 1),
     given: {
-      init: bytesOf(recorded.get("init"), (byte) => byte / 127.5 - 1),
       mask: bytesOf(recorded.get("mask"), (byte) => byte >= 128 ? 1 : 0),
       noiseLevel: read("noise_level", "a number", isNumber),
     },
@@ -165,7 +166,7 @@ async function readTexts(denoiser: Denoiser, { prompt, negative }: Run): Promise
 async function* drawOnce(
   denoiser: Denoiser,
   plan: Plan,
-  { seeds, prompt, negative, width: wide, height: high, given }: Run,
+  { seeds, prompt, negative, width: wide, height: high, init, given }: Run,
 ): AsyncGenerator<Found & { readonly shared?: boolean }> {
   const { model, codec } = denoiser;
   const states: Float32Array[][] = []; // by step and image
@@ -173,7 +174,7 @@ async function* drawOnce(
   const noise: Float32Array[] = [];
   let shape: readonly number[] = []; // of pixels, NHWC
   const side = (axis: 1 | 2, own: number | undefined) =>
-    besideOf(model) === "small" ? (given.init?.shape[axis] ?? 0) * codec.factor : own;
+    besideOf(model) === "small" ? (init?.shape[axis] ?? 0) * codec.factor : own;
   const size = sizeOf(model, { width: side(2, wide), height: side(1, high) });
   const [rows, columns] = [size.height / codec.factor, size.width / codec.factor];
   for (const seed of seeds) {
@@ -197,6 +198,10 @@ async function* drawOnce(
       end: 1,
       batchSize: 1,
       given,
+      beside: init && (() =>
+        Promise.resolve(
+          tf.tensor4d(init.data, [...init.shape] as [number, number, number, number]),
+        )),
       onStep: ({ x, step }) => void (states[step - 1] ??= []).push(planes(x)),
     });
     for await (const { pixels: drawn } of batches) {
