@@ -153,7 +153,7 @@ export function openWeights(folder: string, variant?: string): Weights {
   const chosen = chooseWeights(names, variant);
   if (chosen === undefined) {
     throw new Deno.errors.NotFound(
-      `Cannot find the weights of "${folder}": it holds neither ${UNET_FILE} nor ${CLASSIFIER_FILE}`,
+      `Cannot find the weights of "${folder}": the folder holds no ${UNET_FILE}, nor another file of weights that diffusers or transformers write`,
     );
   }
   const { index, files } = chosen;

@@ -69,7 +69,7 @@ check("verify runs a pipeline from the seeds beside it", async (folder) => {
   await write("info.json", { seeds: [0, 2], num_inference_steps: 10 });
   const wrong = await denoise("verify", copy);
   assertEquals(wrong.code, 1);
-  assert(wrong.stderr.includes("eta0.images differs by"), wrong.stderr);
+  assert(wrong.stderr.includes("initial_noise differs by"), wrong.stderr);
 });
 
 check("verify says what is missing", async (folder) => {
