@@ -5,7 +5,7 @@
  */
 import { join } from "@std/path";
 import * as tf from "tfjs";
-import type { Compiled, Engine } from "../engines/engine.ts";
+import type { Engine } from "../engines/engine.ts";
 import {
   type AutoencoderKLConfig,
   decodeLatents,
@@ -16,6 +16,7 @@ import {
 } from "../models/autoencoder_kl.ts";
 import { latentRate } from "../models/autoencoder_blocks.ts";
 import { readJson } from "../models/config.ts";
+import { inTiles } from "../models/tiles.ts";
 import {
   decodeVQ,
   encodeVQ,
@@ -27,7 +28,6 @@ import type { Scope } from "../models/scope.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Images } from "../plugin.ts";
 import type { Codec } from "./codec.ts";
-import { decodeTiles } from "./tiles.ts";
 
 /** An autoencoder by its class. */
 export type Autoencoder =
@@ -107,6 +107,13 @@ export function latentCodec(
       ? decodeLatents(scope, autoencoder.config, latents as Images)
       : decodeVQ(scope, autoencoder.config, latents as Images),
   ], weights);
+  const whole = async (latents: Images): Promise<Images> => {
+    const [pixels] = await decode(latents);
+    if (pixels === undefined) throw new Error("The autoencoder has no output");
+    return pixels as Images;
+  };
+  // A multiple of 4, so that a quarter of it is whole.
+  const edge = tile === undefined ? undefined : Math.max(4, 4 * Math.round(tile / factor / 4));
   const encode = engine.compile((scope, image, noise) => [
     autoencoder.kind === "AutoencoderKL"
       ? drawLatents(
@@ -131,16 +138,13 @@ export function latentCodec(
       const latents: Images = tf.tidy(() => tf.add(tf.div(x, scale), shift));
       const parts = tf.tidy(() => tf.split(latents, x.shape[0]) as Images[]); // one by one, for less memory
       latents.dispose();
-      const whole = async (part: Images) => await pixelsOf(decode, part);
       const images = [];
       for (const part of parts) {
-        images.push(
-          await (tile === undefined ? whole(part) : decodeTiles(part, whole, {
-            factor,
-            edge: Math.max(1, Math.round(tile / factor)),
-          })),
-        );
-        part.dispose();
+        const pixels = await (edge === undefined
+          ? whole(part)
+          : inTiles(part, whole, factor, { tile: edge, overlap: edge / 4 }));
+        images.push({ shape: pixels.shape, data: await pixels.data() as Float32Array });
+        tf.dispose([part, pixels]);
       }
       const [first] = images;
       const data = new Float32Array(images.length * (first?.data.length ?? 0));
@@ -152,12 +156,4 @@ export function latentCodec(
       await encode.release?.();
     },
   };
-}
-
-async function pixelsOf(decode: Compiled, latents: Images) {
-  const [pixels] = await decode(latents);
-  if (pixels === undefined) throw new Error("The autoencoder has no output");
-  const data = await pixels.data() as Float32Array;
-  pixels.dispose();
-  return { shape: pixels.shape, data };
 }
