@@ -6,6 +6,7 @@ import type { Place } from "../engines/onnx/protobuf.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Model } from "../pipeline/model.ts";
+import type { MoreInput } from "../pipeline/unet.ts";
 import { command, UsageError } from "./_command.ts";
 
 const LIMIT = 2e9; // bytes of weights; a protobuf message, and so an ONNX file, holds 2 ** 31 - 1
@@ -19,7 +20,8 @@ export default command({
   description:
     "Writes a network with its weights as an ONNX file of standard operations. MODEL is a bundled " +
     "name (digits without it) or a model folder in the layout of diffusers. The inputs are sample " +
-    "[N,C,H,W], timestep [N] and, of a network with classes, class_labels [N] (int32); the output " +
+    "[N,C,H,W], timestep [N] and, of a network with classes, class_labels [N] (int32), of one that " +
+    "reads texts, encoder_hidden_states [N,77,D]; the output " +
     "is out_sample, logits or gradient. The file's metadata holds the scheduler and the labels.",
   examples: [
     ["trace -o digits.onnx", "the UNet of digits"],
@@ -98,6 +100,8 @@ interface Network {
   readonly image: readonly [number, number, number];
   readonly inputs: readonly string[];
   readonly output: string;
+  /** The forms of inputs that are neither an image nor one number an image. */
+  readonly more?: readonly MoreInput[];
 }
 
 async function networkOf(
@@ -105,15 +109,14 @@ async function networkOf(
   part: "unet" | "classifier" | "classifier-gradient",
 ): Promise<Network> {
   if (part === "unet") {
-    const { answer, weights, edge, stride, inChannels } = unet;
+    const { answer, weights, edge, stride, inChannels, more } = unet;
     const size = edge ?? stride;
-    const labelled = unet.classes !== null ||
-      unet.kind === "UNet2DModel" && unet.config.class_embed_type !== null;
     return {
       weights,
       computation: (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
       image: [size, size, inChannels],
-      inputs: ["sample", "timestep", ...labelled ? ["class_labels"] : []],
+      inputs: ["sample", "timestep", ...more.map(({ name }) => name)],
+      more,
       output: "out_sample",
     };
   }
@@ -158,7 +161,7 @@ interface Encoded {
 /** @param file Names the ONNX file where its weights are to stand beside it. */
 async function encode(
   model: Model,
-  { weights, computation, image: [height, width, channels], inputs, output }: Network,
+  { weights, computation, image: [height, width, channels], inputs, output, more = [] }: Network,
   batch: number,
   part: string,
   file: string | undefined,
@@ -177,6 +180,8 @@ async function encode(
   };
   const forms = inputs.map((name): InputForm => {
     if (name === "sample") return [batch, channels, height, width];
+    const { shape, dtype } = more.find((input) => input.name === name) ?? {};
+    if (shape !== undefined) return { shape: [batch, ...shape], dtype: dtype ?? "float32" };
     return { shape: [batch], dtype: name === "class_labels" ? "int32" : "float32" };
   });
   const traced = traceComputation(channelsFirst, checkpointEdges(weights, false), forms, "any");

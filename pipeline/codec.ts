@@ -4,6 +4,7 @@
  *
  * @module
  */
+import * as tf from "tfjs";
 import type { Images } from "../plugin.ts";
 import { familyOf, type SchedulerConfig } from "../schedules/mod.ts";
 
@@ -21,6 +22,12 @@ export interface Codec {
   readonly channels: number;
   /** The pixels in [-1, 1], of clean x. */
   decode(x: Images): Promise<Pixels>;
+  /**
+   * Clean x of pixels in [-1, 1].
+   *
+   * @param noise N(0, 1) in the shape of x, for autoencoders that draw.
+   */
+  encode(pixels: Images, noise: () => Images): Promise<Images>;
   /** Frees what it computes with. */
   release(): Promise<void>;
 }
@@ -35,6 +42,8 @@ export function pixelCodec(scheduler: SchedulerConfig, channels: number): Codec 
       const data = await x.data() as Float32Array;
       return { shape: x.shape, data: unit ? data.map((value) => 2 * value - 1) : data };
     },
+    encode: (pixels) =>
+      Promise.resolve(tf.tidy(() => unit ? tf.add(tf.mul(pixels, 0.5), 0.5) : tf.clone(pixels))),
     release: () => Promise.resolve(),
   };
 }

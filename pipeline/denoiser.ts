@@ -19,14 +19,14 @@ import type { Chosen } from "../plugins/load.ts";
 import { optionsAt } from "../plugins/options.ts";
 import { CLEAN } from "../schedules/mod.ts";
 import { type Codec, pixelCodec } from "./codec.ts";
-import { type Model, openModel } from "./model.ts";
+import { latentCodec, type LatentOptions } from "./autoencoder.ts";
+import { channelsOf, learnsVariance, type Model, openModel } from "./model.ts";
 import {
   networkInput,
   type Parameterization,
   parameterization,
   toPrediction,
 } from "./prediction.ts";
-import { channelsOf, learnsVariance } from "./unet.ts";
 import { findClass } from "./settings.ts";
 
 /**
@@ -59,18 +59,26 @@ export interface Networks extends Omit<Denoiser, "model" | "engine" | "codec"> {
 }
 
 /** Puts a model on an engine. */
-export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch): Denoiser {
-  const { unet, classifier } = model;
+export function loadDenoiser(
+  model: Model,
+  engine: Engine,
+  cfgBatch?: CfgBatch,
+  latents: LatentOptions = {},
+): Denoiser {
+  const { unet, classifier, autoencoder } = model;
+  const channels = channelsOf(model);
   const others = new Map<string, Networks>();
   return {
     model,
     engine,
-    codec: pixelCodec(model.scheduler, channelsOf(unet)),
+    codec: autoencoder === undefined
+      ? pixelCodec(model.scheduler, channels)
+      : latentCodec(autoencoder, engine, {
+        ...latents,
+        scaled: model.pipeline !== "LDMSuperResolutionPipeline",
+      }),
     cfgBatch,
-    parameterization: parameterization(
-      model.scheduler,
-      learnsVariance(unet),
-    ),
+    parameterization: parameterization(model.scheduler, learnsVariance(model)),
     network: engine.compile(
       (scope, ...inputs) => [unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
       unet.weights,
@@ -80,7 +88,7 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
         const [x, t, slope, ...more] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor];
         const gradient = tf.grad((x) => unet.answer(scope, x, t, ...more))(x, slope) as Images;
         const [batch, height, width] = gradient.shape;
-        return [tf.slice(gradient, [0, 0, 0, 0], [batch, height, width, channelsOf(unet)])];
+        return [tf.slice(gradient, [0, 0, 0, 0], [batch, height, width, channels])];
       },
       unet.weights,
     ),
@@ -104,6 +112,11 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
       classifier.weights,
     ),
   };
+}
+
+/** Frees a denoiser's networks, but not what makes pixels of its latents. */
+export async function releaseNetworks({ network, pullback, gradient }: Denoiser): Promise<void> {
+  for (const compiled of [network, pullback, gradient]) await compiled?.release?.();
 }
 
 /** A model that is asked about the images of another one. */

@@ -6,13 +6,13 @@
 import * as tf from "tfjs";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
-import type { Images } from "../plugin.ts";
-import { type Denoiser, guidedPredict } from "./denoiser.ts";
+import type { Images, Level } from "../plugin.ts";
+import { type Given, prepareBeside } from "./beside.ts";
+import { type Denoiser, guidedPredict, releaseNetworks } from "./denoiser.ts";
 import type { Pixels } from "./codec.ts";
-import { edgeOf } from "./model.ts";
 import type { Plan } from "./plan.ts";
-import { type Progress, run } from "./run.ts";
-import { conditionsOf, type Settings } from "./settings.ts";
+import { firstDeviation, type Progress, run } from "./run.ts";
+import { conditionsOf, type Settings, sizeOf } from "./settings.ts";
 
 /** A part of a run and how it is cut into batches. */
 export interface Draw {
@@ -22,9 +22,13 @@ export interface Draw {
   readonly first: number;
   readonly end: number;
   readonly batchSize: number;
-  /** What the network sees beside images of these numbers, as large as x. */
+  /** Images of these numbers that the network is shown: of the size that `beside.ts` says. */
   readonly beside?: ((indices: readonly number[]) => Promise<Images>) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What else of them it is shown. */
+  readonly given?: Omit<Given, "shown"> | undefined;
+  /** Whether networks are freed before the last latents become pixels: they are not needed again. */
+  readonly releases?: boolean | undefined;
   /** After each step of each batch. */
   onStep?(progress: Progress, batch: Batch): void | Promise<void>;
 }
@@ -62,28 +66,35 @@ function startImages(noise: ImageNoise, deviation: number): Images {
  * @throws What {@linkcode run} throws, and the reason of an aborted signal.
  */
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
-  const { plan, settings, first, end, batchSize, signal, onStep } = draw;
+  const { plan, settings, end, batchSize, signal, onStep } = draw;
   const { model, codec } = denoiser;
-  const edge = edgeOf(model) / codec.factor;
-  const batches = Math.ceil((end - first) / batchSize);
+  const { width, height } = sizeOf(model, settings);
+  const batches = Math.ceil((end - draw.first) / batchSize);
   for (let number = 0; number < batches; number++) {
-    const start = first + number * batchSize;
-    const count = Math.min(batchSize, end - start);
-    const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => start + i) };
-    const noise = imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
-      edge,
-      edge,
+    const begin = draw.first + number * batchSize;
+    const count = Math.min(batchSize, end - begin);
+    const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => begin + i) };
+    const drawn = imageNoise(settings.rng, imageSeeds(settings.seed, count, begin), [
+      height / codec.factor,
+      width / codec.factor,
       codec.channels,
     ]);
-    const beside = await draw.beside?.(batch.indices);
-    const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
+    const shown = await draw.beside?.(batch.indices);
+    const first = plan.start ?? firstDeviation(plan.levels[0] as Level);
+    const prepared = await prepareBeside(
+      denoiser,
+      { ...draw.given, shown },
+      drawn,
+      () => startImages(drawn, first),
+    ).finally(() => shown?.dispose());
+    const { noise, beside, start: initial = startImages(noise, first) } = prepared;
     const x = await run({
       sampler: plan.sampler,
       path: plan.levels,
       process: plan.process,
       start: initial,
       predict: guidedPredict(
-        denoiser,
+        prepared.denoiser,
         { ...conditionsOf(model, settings, batch.indices), beside },
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
@@ -92,9 +103,12 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       signal,
       onStep: (progress) => onStep?.(progress, batch),
     }).finally(() => {
-      initial?.dispose();
+      initial.dispose();
       beside?.dispose();
     });
+    if (draw.releases && codec.factor > 1 && number === batches - 1) {
+      await releaseNetworks(denoiser);
+    }
     const pixels = await codec.decode(x).finally(() => x.dispose());
     yield { ...batch, bitmaps: toBitmaps(pixels.data, pixels.shape), pixels };
   }

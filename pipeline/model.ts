@@ -18,10 +18,13 @@ import { encodeSafetensors, type NewTensor } from "../models/safetensors.ts";
 import type { UNet2DConfig } from "../models/unet_2d.ts";
 import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
-import type { SchedulerConfig } from "../schedules/mod.ts";
+import { type SchedulerConfig, withDefaults } from "../schedules/mod.ts";
+import { type Autoencoder, latentChannels, latentFactor, openAutoencoder } from "./autoencoder.ts";
+import { besideOf } from "./beside.ts";
 import { isThere } from "./files.ts";
 import { describeClassifierFile, openCheckpoint } from "./openai.ts";
-import { channelsOf, openUNet, type UNet } from "./unet.ts";
+import { openText, type TextEncoder } from "./text.ts";
+import { openUNet, type UNet } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
 export interface Part<C> {
@@ -44,8 +47,16 @@ export interface Model {
   /** What people call it: the last part of its path. */
   readonly name: string;
   readonly folder: string;
+  /** The class of diffusers' pipeline, such as `StableDiffusionPipeline`, where an index says it. */
+  readonly pipeline?: string | undefined;
   readonly unet: UNet;
+  /** What turns latents into pixels, where the UNet works on such. */
+  readonly autoencoder?: Autoencoder | undefined;
+  /** What reads prompts, where the UNet takes such. */
+  readonly text?: TextEncoder | undefined;
   readonly scheduler: SchedulerConfig;
+  /** How a small image that the network is shown is noised, where it is told so. */
+  readonly lowRes?: SchedulerConfig | undefined;
   readonly classifier?: Part<EncoderUNetConfig> | undefined;
   /** Names of classes by index, without the null class; empty where the model has none. */
   readonly labels: readonly string[];
@@ -55,8 +66,23 @@ export interface Model {
 }
 
 /** Height and width of a model's images in pixels; 32 where its configuration does not say. */
-export function edgeOf({ unet }: Model): number {
-  return unet.edge ?? 32;
+export function edgeOf(model: Pick<Model, "unet" | "autoencoder">): number {
+  return (model.unet.edge ?? 32) * factorOf(model);
+}
+
+/** Pixels along the side of one of what a sampler moves: 1, or more where those are latents. */
+export function factorOf({ autoencoder }: Pick<Model, "autoencoder">): number {
+  return autoencoder ? latentFactor(autoencoder) : 1;
+}
+
+/** The channels of what a sampler moves: pixels or latents. */
+export function channelsOf({ unet, autoencoder }: Pick<Model, "unet" | "autoencoder">): number {
+  return autoencoder ? latentChannels(autoencoder) : unet.inChannels - unet.beside;
+}
+
+/** Whether a second half of the network's channels holds the variance. */
+export function learnsVariance(model: Pick<Model, "unet" | "autoencoder">): boolean {
+  return model.unet.outChannels === 2 * channelsOf(model);
 }
 
 const WEIGHTS = new URL("../weights/", import.meta.url);
@@ -127,7 +153,7 @@ export function openWeights(folder: string, variant?: string): Weights {
   const chosen = chooseWeights(names, variant);
   if (chosen === undefined) {
     throw new Deno.errors.NotFound(
-      `Cannot find the weights of "${folder}": it holds neither ${UNET_FILE} nor ${CLASSIFIER_FILE}`,
+      `Cannot find the weights of "${folder}": the folder holds no ${UNET_FILE}, nor another file of weights that diffusers or transformers write`,
     );
   }
   const { index, files } = chosen;
@@ -205,18 +231,23 @@ function readRecommended(path: string): Recommended {
   return { sampler, steps, guidance, spacing } as Recommended;
 }
 
-/** Refuses a network that cannot take pixels and answer with pixels. */
-function checkChannels(unet: UNet): void {
-  const { outChannels: out, folder } = unet;
-  const into = channelsOf(unet);
+/** Refuses a network that does not fit what its sampler moves. */
+function checkChannels(model: Pick<Model, "unet" | "autoencoder">): void {
+  const { inChannels: into, outChannels: out, folder } = model.unet;
+  const channels = channelsOf(model);
   const path = join(folder, "config.json");
-  if (into !== 1 && into !== 3) {
-    throw new TypeError(`Cannot use "${path}": in_channels is ${into}, images have 1 or 3`);
+  if (model.autoencoder === undefined && channels !== 1 && channels !== 3) {
+    throw new TypeError(`Cannot use "${path}": in_channels is ${channels}, images have 1 or 3`);
   }
-  if (out !== into && out !== 2 * into) {
+  if (besideOf(model) === undefined) {
     throw new TypeError(
-      `Cannot use "${path}": out_channels is ${out}, it must be ${into}, or ${
-        2 * into
+      `Cannot use "${path}": in_channels is ${into}, and its latents have ${channels}; only a small image or a masked one goes beside them`,
+    );
+  }
+  if (out !== channels && out !== 2 * channels) {
+    throw new TypeError(
+      `Cannot use "${path}": out_channels is ${out}, it must be ${channels}, or ${
+        2 * channels
       } where the variance is learned`,
     );
   }
@@ -255,25 +286,31 @@ export function openModel(spec: string, options: OpenOptions = {}): Model {
       `Cannot use "${folder}" as a model: it has neither a folder unet/ nor a config.json`,
     );
   }
-  const unet = openUNet(
-    nested ? join(folder, "unet") : folder,
-    (folder) => openWeights(folder, variant),
-  );
+  const weightsOf = (folder: string) => openWeights(folder, variant);
+  const unet = openUNet(nested ? join(folder, "unet") : folder, weightsOf);
+  const indexPath = join(folder, "model_index.json");
+  const pipeline = isThere(indexPath) ? readJson(indexPath)["_class_name"] : undefined;
+  const latents = ["vae", "vqvae"].map((part) => join(folder, part)).find(isThere);
+  const autoencoder = latents === undefined ? undefined : openAutoencoder(latents, weightsOf);
   const schedulerPath = nested
     ? join(folder, "scheduler", "scheduler_config.json")
     : join(folder, "scheduler_config.json");
-  const scheduler = isThere(schedulerPath)
-    ? readJson(schedulerPath)
-    : { _class_name: "DDPMScheduler" };
+  const own = isThere(schedulerPath) ? readJson(schedulerPath) : { _class_name: "DDPMScheduler" };
+  const text = isThere(join(folder, "text_encoder")) ? openText(folder, weightsOf) : undefined;
+  const lowResPath = join(folder, "low_res_scheduler", "scheduler_config.json");
   const classifierFolder = classifier ?? join(folder, "classifier");
-  checkChannels(unet);
+  checkChannels({ unet, autoencoder });
   const labels = readLabels(join(folder, "labels.json"), unet);
   const { classes } = unet;
   return {
     name: nameOf(spec, folder),
     folder,
+    ...(typeof pipeline === "string" && { pipeline }),
     unet,
-    scheduler,
+    autoencoder,
+    text,
+    lowRes: isThere(lowResPath) ? readJson(lowResPath) : undefined,
+    scheduler: text === undefined ? own : stableScheduler(own),
     // A classifier whose training has just begun has no configuration yet.
     classifier: classifier !== undefined || isThere(join(classifierFolder, "config.json"))
       ? openClassifier(classifierFolder)
@@ -284,11 +321,24 @@ export function openModel(spec: string, options: OpenOptions = {}): Model {
   };
 }
 
+/**
+ * The scheduler of a pipeline that reads prompts. Early files of Stable Diffusion say a clipping and an
+ * offset that it was never run with.
+ */
+function stableScheduler(config: SchedulerConfig): SchedulerConfig {
+  const values = withDefaults(config);
+  return {
+    ...config,
+    ...("steps_offset" in values && { steps_offset: 1 }),
+    ...("clip_sample" in values && { clip_sample: false }),
+  };
+}
+
 /** Opens a file as guided-diffusion saves it. */
 function openFile(path: string, { modelFlags, classifier }: OpenOptions): Model {
   const opened = openCheckpoint(path, readWeights(path), modelFlags);
   const { unet, scheduler, spacing, sampler, classifierScale } = opened;
-  checkChannels(unet);
+  checkChannels({ unet });
   const guidance = classifier === undefined ? [] : [`classifier,scale=${classifierScale}`];
   return {
     name: basename(path, extname(path)),

@@ -7,7 +7,7 @@ import { imageSeeds, type NoiseKind, parseSeed, type Seed } from "../noise/mod.t
 import { nearest } from "../plugins/nearest.ts";
 import { readNumber } from "../plugins/number.ts";
 import type { Conditions } from "./denoiser.ts";
-import type { Model } from "./model.ts";
+import { edgeOf, factorOf, type Model } from "./model.ts";
 
 /** What a PNG keeps. */
 export interface Settings {
@@ -22,9 +22,13 @@ export interface Settings {
   readonly prompts?: readonly string[] | undefined;
   /** What guidance leads away from; nothing where absent. */
   readonly negative?: string | undefined;
+  /** Layers of the text encoder that are left out. */
+  readonly clipSkip?: number | undefined;
   /** Pixels, where they are not the model's own. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
+  /** How far the image that the network was shown was noised. */
+  readonly noiseLevel?: number | undefined;
   /** The variant of the weights that was preferred, such as `fp16`. */
   readonly variant?: string | undefined;
   /** True where the network is given the null class, and the class steers guidance alone. */
@@ -56,7 +60,7 @@ export function settingsText(
     `Sampler: ${settings.sampler}`,
     `Guidance: ${settings.guidance.join(" + ")}`,
     `Path: ${describeRoute(settings)}`,
-    `Class: ${settings.classes.join(" ") || "none"}`,
+    ...settings.prompts ? [] : [`Class: ${settings.classes.join(" ") || "none"}`],
     `Seed: ${settings.seed}`,
     `Size: ${size}`,
     `Model: ${settings.model}`,
@@ -98,8 +102,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     throw fail(cause);
   }
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
-  const { spacing, timesteps, sigmas, prompts, negative, width, height, variant, lowRes } = value ??
-    {};
+  const { spacing, timesteps, sigmas, prompts, negative, clipSkip } = value ?? {};
+  const { width, height, noiseLevel, variant, lowRes } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -117,7 +121,9 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   const isText = (value: unknown) => typeof value === "string";
   if (!isOptional(prompts, isTexts) || !isOptional(negative, isText)) throw fail();
   if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
-  if (!isOptional(variant, isText) || !isOptional(lowRes, isText)) throw fail();
+  if (!isOptional(noiseLevel, Number.isSafeInteger)) throw fail();
+  if (!isOptional(variant, isText) || !isOptional(clipSkip, Number.isSafeInteger)) throw fail();
+  if (!isOptional(lowRes, isText)) throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -131,7 +137,10 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
-    ...({ prompts, negative, width, height, variant, lowRes } as Partial<Settings>), // checked above
+    // Checked above.
+    ...({ prompts, negative, clipSkip, width, height, noiseLevel, variant, lowRes } as Partial<
+      Settings
+    >),
   };
 }
 
@@ -151,6 +160,26 @@ export function settingsOfImage(settings: Settings, index: number): Settings {
 /** The text of an image, or its class. */
 function labelOf({ classes, prompts = classes }: Settings, index: number): string | undefined {
   return prompts[index % prompts.length];
+}
+
+/**
+ * The size of a run's images in pixels.
+ *
+ * @throws {RangeError} Where the network cannot draw images of that size.
+ */
+export function sizeOf(
+  model: Model,
+  { width = edgeOf(model), height = edgeOf(model) }: Pick<Settings, "width" | "height">,
+): { readonly width: number; readonly height: number } {
+  const rate = model.unet.stride * factorOf(model);
+  for (const [side, size] of Object.entries({ width, height })) {
+    if (size % rate !== 0) {
+      throw new RangeError(
+        `Cannot use --${side} ${size} with ${model.name}: it must be a multiple of ${rate}`,
+      );
+    }
+  }
+  return { width, height };
 }
 
 /** What can be said of a model's classes. */

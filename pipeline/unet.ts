@@ -9,7 +9,21 @@ import { readJson } from "../models/config.ts";
 import { openaiUNet, type OpenAIUNetConfig, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
 import type { Scope } from "../models/scope.ts";
 import { parseUNet2DConfig, unet2d, type UNet2DConfig } from "../models/unet_2d.ts";
+import {
+  parseUNet2DConditionConfig,
+  unet2dCondition,
+  type UNet2DConditionConfig,
+} from "../models/unet_2d_condition.ts";
 import type { Weights } from "../models/weights.ts";
+
+/** An input of a network beside x and t. */
+export interface MoreInput {
+  /** As diffusers calls it. */
+  readonly name: string;
+  /** For one image. */
+  readonly shape: readonly number[];
+  readonly dtype: "float32" | "int32";
+}
 
 /** What all such networks have. */
 interface Common {
@@ -19,7 +33,7 @@ interface Common {
   /** Of what it takes: x, and what is laid beside it. */
   readonly inChannels: number;
   readonly outChannels: number;
-  /** The channels of the images that are laid beside x; 0 where x stands alone. */
+  /** The channels beside x that its class takes; a model may lay more there, see `beside.ts`. */
   readonly beside: number;
   /** Height and width of x that it was trained on; null where its configuration does not say. */
   readonly edge: number | null;
@@ -27,6 +41,8 @@ interface Common {
   readonly stride: number;
   /** The classes that it knows, a null class included; null where it knows none. */
   readonly classes: number | null;
+  /** What it takes behind x and t, in this order. */
+  readonly more: readonly MoreInput[];
   /** The raw answer at x and t, `[batch]`; further inputs are what its class takes. */
   answer(scope: Scope, x: tf.Tensor, t: tf.Tensor, ...more: readonly tf.Tensor[]): tf.Tensor4D;
 }
@@ -34,6 +50,7 @@ interface Common {
 /** The classes of networks with their configurations. */
 type Kind =
   | { readonly kind: "UNet2DModel"; readonly config: UNet2DConfig }
+  | { readonly kind: "UNet2DConditionModel"; readonly config: UNet2DConditionConfig }
   | { readonly kind: "UNetModel" | "SuperResModel"; readonly config: OpenAIUNetConfig };
 
 /** A network by its class. */
@@ -41,6 +58,23 @@ export type UNet = Common & Kind;
 
 /** The network and its configuration alone. */
 type Described = Omit<Common, "weights" | "folder"> & Kind;
+
+const CLASSES: MoreInput = { name: "class_labels", shape: [], dtype: "int32" };
+
+/** The tokens of CLIP's texts; a network takes any number. */
+const TOKENS = 77;
+
+/** The class labels of a network that knows texts: numbers, or vectors that are embedded. */
+function labelsOf(config: UNet2DConditionConfig): MoreInput[] {
+  const { class_embed_type: type, num_class_embeds: classes } = config;
+  if (type === null || type === "timestep") {
+    return type === null && classes === null ? [] : [CLASSES];
+  }
+  const size = type === "identity"
+    ? config.time_embedding_dim ?? 4 * (config.block_out_channels[0] ?? 0)
+    : config.projection_class_embeddings_input_dim ?? 0;
+  return [{ ...CLASSES, shape: [size], dtype: "float32" }];
+}
 
 /** A network of guided-diffusion; a `SuperResModel` has the images that it enlarges beside x. */
 export function openaiDescribed(
@@ -57,6 +91,7 @@ export function openaiDescribed(
     edge: config.image_size,
     stride: 2 ** (config.channel_mult.length - 1),
     classes: config.num_classes,
+    more: config.num_classes === null ? [] : [CLASSES],
     answer: (scope, x, t, labels) =>
       openaiUNet(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, labels as tf.Tensor1D),
   };
@@ -76,8 +111,39 @@ const KINDS: Readonly<
       edge: config.sample_size,
       stride: 2 ** (config.block_out_channels.length - 1),
       classes: config.num_class_embeds,
+      more: config.num_class_embeds !== null || config.class_embed_type !== null ? [CLASSES] : [],
       answer: (scope, x, t, labels) =>
         unet2d(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, labels as tf.Tensor1D),
+    };
+  },
+  UNet2DConditionModel(values, path) {
+    const config = parseUNet2DConditionConfig(values, path);
+    const { sample_size: size, cross_attention_dim: width } = config;
+    return {
+      kind: "UNet2DConditionModel",
+      config,
+      inChannels: config.in_channels,
+      outChannels: config.out_channels,
+      beside: 0,
+      edge: typeof size === "object" ? size?.[0] ?? null : size,
+      stride: 2 ** (config.block_out_channels.length - 1),
+      classes: null, // it knows texts; its class labels are not the image's
+      more: [
+        {
+          name: "encoder_hidden_states",
+          shape: [
+            TOKENS,
+            config.encoder_hid_dim ?? (typeof width === "number" ? width : width[0] ?? 0),
+          ],
+          dtype: "float32",
+        },
+        ...labelsOf(config),
+      ],
+      answer: (scope, x, t, text, labels) =>
+        unet2dCondition(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, {
+          text: text as tf.Tensor3D,
+          labels: labels as tf.Tensor1D | undefined,
+        }),
     };
   },
   UNetModel: (values, path) => openaiDescribed("UNetModel", parseOpenAIUNetConfig(values, path)),
@@ -99,18 +165,6 @@ export function openUNet(folder: string, weightsOf: (folder: string) => Weights)
     throw new TypeError(`Cannot use "${path}": a network of class ${name} is not known here`);
   }
   return { ...describe(values, path), folder, weights: weightsOf(folder) };
-}
-
-/** The channels of x. */
-export function channelsOf({ inChannels, beside }: Pick<UNet, "inChannels" | "beside">): number {
-  return inChannels - beside;
-}
-
-/** Whether a second half of a network's channels holds the variance. */
-export function learnsVariance(
-  unet: Pick<UNet, "inChannels" | "beside" | "outChannels">,
-): boolean {
-  return unet.outChannels === 2 * channelsOf(unet);
 }
 
 /** A UNet of pixels and classes, which can be trained. */

@@ -6,10 +6,20 @@
  */
 import * as tf from "tfjs";
 import type { Computation } from "../engines/engine.ts";
+import {
+  decodeLatents,
+  drawLatents,
+  encodeMoments,
+  parseAutoencoderKLConfig,
+  posteriorOf,
+} from "../models/autoencoder_kl.ts";
+import { clipText, parseClipTextConfig } from "../models/clip_text.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { besideLowRes, openaiUNet, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
 import type { Scope } from "../models/scope.ts";
 import { parseUNet2DConfig, unet2d } from "../models/unet_2d.ts";
+import { parseUNet2DConditionConfig, unet2dCondition } from "../models/unet_2d_condition.ts";
+import { decodeVQ, encodeVQ, parseVQModelConfig, quantize } from "../models/vq_model.ts";
 
 /** One computation of a network. Images are NHWC within and NCHW in the file. */
 export interface Check {
@@ -91,7 +101,74 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       ),
     ];
   },
+  UNet2DConditionModel(values, path) {
+    const config = parseUNet2DConditionConfig(values, path);
+    const labelled = config.class_embed_type !== null || config.num_class_embeds !== null;
+    return [
+      check(
+        ["x", "t", "encoder_hidden_states", ...labelled ? ["class_labels"] : []],
+        ["y"],
+        (scope, x: tf.Tensor4D, t: tf.Tensor1D, text: tf.Tensor3D, labels?: tf.Tensor1D) => [
+          unet2dCondition(scope, config, x, t, { text, labels }),
+        ],
+      ),
+    ];
+  },
+  AutoencoderKL(values, path) {
+    const config = parseAutoencoderKLConfig(values, path);
+    return [
+      check(["image"], ["moments", "mean", "logvar"], (scope, image: tf.Tensor4D) => {
+        const moments = encodeMoments(scope, config, image);
+        const { mean, logvar } = posteriorOf(moments);
+        return [moments, mean, logvar];
+      }),
+      check(["image", "noise"], ["sample"], (scope, image: tf.Tensor4D, noise: tf.Tensor4D) => [
+        drawLatents(posteriorOf(encodeMoments(scope, config, image)), noise),
+      ]),
+      check(["latent"], ["decoded"], (scope, latent: tf.Tensor4D) => [
+        decodeLatents(scope, config, latent),
+      ]),
+    ];
+  },
+  VQModel(values, path) {
+    const config = parseVQModelConfig(values, path);
+    return [
+      check(["image"], ["latents"], (scope, image: tf.Tensor4D) => [
+        encodeVQ(scope, config, image),
+      ]),
+      check(["latents"], ["indices", "quantized"], (scope, latents: tf.Tensor4D) => {
+        const { indices, quantized } = quantize(scope, config, latents);
+        return [indices, quantized];
+      }),
+      check(
+        ["latents"],
+        ["decoded", "decoded_not_quantized"],
+        (scope, latents: tf.Tensor4D) => [
+          decodeVQ(scope, config, latents),
+          decodeVQ(scope, config, latents, false),
+        ],
+      ),
+    ];
+  },
+  CLIPTextModel: clip,
+  CLIPTextModelWithProjection: clip,
 };
+
+function clip(values: Readonly<Record<string, unknown>>, path: string): readonly Check[] {
+  const config = parseClipTextConfig(values, path);
+  const projects = classOf(values) === "CLIPTextModelWithProjection";
+  return [
+    check(
+      ["input_ids"],
+      ["last_hidden_state", "pooled", "penultimate", ...projects ? ["text_embeds"] : []],
+      (scope, ids: tf.Tensor2D) => {
+        const { states, last, pooled, projected } = clipText(scope, config, ids);
+        const penultimate = states.at(-2) ?? last;
+        return [last, pooled, penultimate, ...projects && projected ? [projected] : []];
+      },
+    ),
+  ];
+}
 
 /** The class of a configuration. */
 export function classOf(config: Readonly<Record<string, unknown>>): string {

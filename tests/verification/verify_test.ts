@@ -1,20 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ensureDir } from "@std/fs";
 import { join } from "@std/path";
 import { encodeSafetensors, type NewTensor, readSafetensors } from "../../models/safetensors.ts";
 import { differenceOf } from "../../verification/compare.ts";
 import { check, denoise, refuse, succeed } from "../commands/_main.ts";
 import { folderOf } from "../_parity.ts";
-
-/** Copies a folder with its folders. */
-async function copyFolder(from: string, to: string): Promise<string> {
-  await ensureDir(to);
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    if (isDirectory) await copyFolder(join(from, name), join(to, name));
-    else await Deno.copyFile(join(from, name), join(to, name));
-  }
-  return to;
-}
+import { copyFolder } from "./_copy.ts";
 
 /** Adds to one value of one tensor. */
 async function changeWeight(path: string, name: string, by: number): Promise<void> {
@@ -60,7 +50,9 @@ check("verify runs a pipeline from the seeds beside it", async (folder) => {
   const write = (name: string, value: unknown) =>
     Deno.writeTextFile(join(copy, name), JSON.stringify(value));
   await write("model_index.json", { _class_name: "DDIMPipeline" });
-  await refuse(1, "num_inference_steps is undefined", "verify", copy);
+  await refuse(1, "seed of the run is undefined, it must be an integer", "verify", copy);
+  await write("info.json", { seeds: [0, 1] });
+  await refuse(1, "num_inference_steps of the run is undefined", "verify", copy);
   await write("info.json", { seeds: [0, 1], num_inference_steps: 10 });
   const { stdout } = await succeed("verify", copy, "--json");
   const [{ kind, compared }] = parse(stdout);
@@ -77,7 +69,7 @@ check("verify runs a pipeline from the seeds beside it", async (folder) => {
   await write("info.json", { seeds: [0, 2], num_inference_steps: 10 });
   const wrong = await denoise("verify", copy);
   assertEquals(wrong.code, 1);
-  assert(wrong.stderr.includes("eta0.images differs by"), wrong.stderr);
+  assert(wrong.stderr.includes("initial_noise differs by"), wrong.stderr);
 });
 
 check("verify says what is missing", async (folder) => {
