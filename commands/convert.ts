@@ -1,5 +1,6 @@
 import { basename, extname, join } from "@std/path";
 import type { Folder, Written } from "../pipeline/folder.ts";
+import { fileFlags } from "./_file_flags.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 
 const DTYPES = { f32: "F32", f16: "F16", bf16: "BF16" } as const;
@@ -24,28 +25,7 @@ const flags = {
     help: "the largest file of weights, as in 2GB or 500MB, with an index where it takes several",
   },
   variant: { type: "string", value: "NAME", help: "the weights to read of a folder, such as fp16" },
-  "model-flags": {
-    type: "string",
-    value: "TEXT",
-    help: 'what OpenAI\'s file does not say, as in "--image_size 64 --noise_schedule cosine …"',
-  },
-  classifier: {
-    type: "string",
-    value: "FILE|FOLDER",
-    complete: "file",
-    help: "OpenAI's classifier, which becomes a part of the folder",
-  },
-  prediction: {
-    type: "string",
-    choices: ["epsilon", "v_prediction"],
-    help: "what Stable Diffusion 2 predicts, which its weights do not say",
-  },
-  tokenizer: {
-    type: "string",
-    value: "FOLDER",
-    complete: "folder",
-    help: "the tokenizer of Stable Diffusion, which its single files do not hold",
-  },
+  ...fileFlags,
   ema: { type: "flag", help: "the moving average of the weights, where CompVis' file has both" },
 } as const;
 
@@ -75,7 +55,7 @@ export default command({
     const written: Written = { dtype: DTYPES[flags.dtype], shardSize };
     const { writeFolder } = await import("../pipeline/folder.ts");
     const files = await writeFolder(output, folder, written);
-    const weights = files.length === 1 ? "1 file" : `${files.length} files`;
+    const weights = files === 1 ? "1 file" : `${files} files`;
     io.log(`Wrote ${output} (${folder.networks.length} networks in ${weights}, ${flags.dtype})`);
     for (const part of folder.missing) {
       if (folder.copies !== undefined) continue;

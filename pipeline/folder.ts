@@ -115,11 +115,27 @@ async function writeNetwork(
 }
 
 /**
- * Writes a model, a tensor at a time.
+ * Writes a model, a tensor at a time: the whole folder, or nothing.
  *
- * @returns The files of weights.
+ * @param path A folder that does not exist, or is empty.
+ * @returns How many files of weights there are.
  */
-export async function writeFolder(
+export async function writeFolder(path: string, folder: Folder, written: Written): Promise<number> {
+  const temporary = `${path.replace(/[/\\]+$/, "")}.${crypto.randomUUID()}`;
+  try {
+    const files = await writeParts(temporary, folder, written);
+    await Deno.remove(path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    await Deno.rename(temporary, path);
+    return files.length;
+  } catch (error) {
+    await Deno.remove(temporary, { recursive: true }).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeParts(
   path: string,
   { files, copies = {}, networks }: Folder,
   written: Written,

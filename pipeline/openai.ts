@@ -61,7 +61,7 @@ function writtenIn(beside: Beside | undefined): OpenAIArguments {
 }
 
 /** Adds the file's name to what is wrong with it. */
-function inFile<T>(path: string, action: () => T): T {
+export function inFile<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {

@@ -85,6 +85,29 @@ check("convert writes Stable Diffusion 1 in shards of bfloat16", async (folder) 
   assertEquals(readJson(join(out, "model_index.json"))["_class_name"], "StableDiffusionPipeline");
 });
 
+check("sample and info open Stable Diffusion in one file as its folder", async (folder) => {
+  const input = join(folder, "sd.safetensors");
+  await writeCompVis(input, "sd1", 1e-8);
+  await refuse(1, "such files hold no tokenizer", "info", input);
+  const tokenizer = ["--tokenizer", folderOf("clip-tokenizer")];
+  const out = join(folder, "out");
+  await succeed("convert", input, "-o", out, ...tokenizer);
+  const [file, made] = [openModel(input, { tokenizer: tokenizer[1] }), openModel(out)];
+  assertEquals(file.unet.config, made.unet.config);
+  assertEquals(file.autoencoder!.config, made.autoencoder!.config);
+  assertEquals(file.text!.config, made.text!.config);
+  assertEquals([file.pipeline, file.scheduler], [made.pipeline, made.scheduler]);
+  for (const part of ["unet", "autoencoder", "text"] as const) {
+    assertEquals(
+      [...file[part]!.weights].map(([name, { read }]) => [name, read()[0]]),
+      [...made[part]!.weights].map(([name, { read }]) => [name, read()[0]]),
+    );
+  }
+  await refuse(1, "Cannot use --prediction with", "info", "digits", "--prediction", "epsilon");
+  const { stdout } = await succeed("info", input, ...tokenizer);
+  assertStringIncludes(new TextDecoder().decode(stdout), "UNet2DConditionModel");
+});
+
 check("convert asks what Stable Diffusion 2 predicts", async (folder) => {
   const input = join(folder, "sd2.safetensors");
   await writeCompVis(input, "sd2", 1e-6);

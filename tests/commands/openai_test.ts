@@ -92,7 +92,7 @@ check("sample reads what a file does not say from a file beside it", async (fold
   await refuse(1, "--num_channels is 64", "sample", model, "--model-flags", "--num_channels 64");
   await Deno.writeTextFile(join(folder, "model.json"), JSON.stringify({ channels: 3 }));
   await refuse(1, "Cannot use channels: no model", "sample", model);
-  await refuse(1, "Cannot use model flags with", "sample", "digits", "--model-flags", FLAGS);
+  await refuse(1, "Cannot use --model-flags with", "sample", "digits", "--model-flags", FLAGS);
 });
 
 check(
