@@ -16,6 +16,7 @@ import {
 import { clipText, parseClipTextConfig } from "../models/clip_text.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { besideLowRes, openaiUNet, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
+import { parsePriorTransformerConfig, priorTransformer } from "../models/prior_transformer.ts";
 import type { Scope } from "../models/scope.ts";
 import { parseUNet2DConfig, unet2d } from "../models/unet_2d.ts";
 import { parseUNet2DConditionConfig, unet2dCondition } from "../models/unet_2d_condition.ts";
@@ -146,6 +147,19 @@ export const KINDS: Readonly<Record<string, Kind>> = {
         (scope, latents: tf.Tensor4D) => [
           decodeVQ(scope, config, latents),
           decodeVQ(scope, config, latents, false),
+        ],
+      ),
+    ];
+  },
+  PriorTransformer(values, path) {
+    const config = parsePriorTransformerConfig(values, path);
+    type Inputs = [tf.Tensor2D, tf.Tensor1D, tf.Tensor2D, tf.Tensor3D, tf.Tensor2D];
+    return [
+      check(
+        ["hidden_states", "timestep", "proj_embedding", "encoder_hidden_states", "attention_mask"],
+        ["predicted_image_embedding"],
+        (scope, ...[x, t, pooled, text, mask]: Inputs) => [
+          priorTransformer(scope, config, x, t, { pooled, text, mask: mask.toFloat() }),
         ],
       ),
     ];

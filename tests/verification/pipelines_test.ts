@@ -1,16 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { check, denoise, succeed } from "../commands/_main.ts";
-import { folderOf } from "../_parity.ts";
-import { copyFolder } from "./_copy.ts";
-
-/** A pipeline of diffusers with its tokenizer, which all of them share. */
-async function assemble(name: string, folder: string): Promise<string> {
-  const copy = await copyFolder(folderOf(`latents/${name}`), join(folder, name));
-  if (!name.startsWith("sd")) return copy;
-  await copyFolder(folderOf("clip-tokenizer"), join(copy, "tokenizer"));
-  return copy;
-}
+import { assemble, stableDiffusion } from "./_copy.ts";
 
 const PIPELINES = [
   "ldm",
@@ -31,21 +22,6 @@ for (const name of PIPELINES) {
     assertEquals([kind, ignored, stderr], ["pipeline", [], ""]);
     assertEquals(compared.map(({ name }: { name: string }) => name), ["images"]);
   });
-}
-
-/** The pipeline of Stable Diffusion, whose parts are fixtures of their own. */
-async function stableDiffusion(folder: string): Promise<string> {
-  const copy = await copyFolder(folderOf("pipeline-sd"), join(folder, "pipeline-sd"));
-  const parts = {
-    unet: "unet2dcondition-sd15",
-    vae: "vae-kl",
-    text_encoder: "clip-text-sd15",
-    tokenizer: "clip-tokenizer",
-  };
-  for (const [part, name] of Object.entries(parts)) {
-    await copyFolder(folderOf(name), join(copy, part));
-  }
-  return copy;
 }
 
 check("verify follows Stable Diffusion from the tokens to the pixels", async (folder) => {
