@@ -163,7 +163,7 @@ export function selfAttention(scope: Scope, config: OpenAIConfig, x: tf.Tensor4D
   const tokens = tf.reshape(normed, [batch, height * width, channels]) as tf.Tensor3D;
   const qkv = linear(scope.at("qkv"), tokens, 3 * channels, { pointwise: true });
   const [query, key, value] = splitHeads(qkv, heads, config.use_new_attention_order);
-  const mixed = attention(query, key, value, heads);
+  const mixed = (scope.attend ?? attention)(query, key, value, heads);
   const out = linear(scope.at("proj_out"), mixed, channels, { pointwise: true, zero: true });
   return tf.add(x, tf.reshape(out, x.shape));
 }

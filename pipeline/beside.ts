@@ -109,7 +109,14 @@ function prepareSmall(
     combine([alpha, shown], [sigma, tf.tensor4d(own.draw(), [...own.shape])])
   );
   return {
-    denoiser: { ...denoiser, network: told(denoiser.network, noiseLevel), pullback: undefined },
+    // What looks into the network would have to be told, too.
+    denoiser: {
+      ...denoiser,
+      network: told(denoiser.network, noiseLevel),
+      pullback: undefined,
+      perturbed: undefined,
+      attention: undefined,
+    },
     noise: resumeImageNoise(own.state(), [height, width, codec.channels]),
     beside,
   };

@@ -6,6 +6,8 @@
 import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
+import { perturbed, receivedAttention } from "../models/self_attention.ts";
+import type { Scope } from "../models/scope.ts";
 import {
   combine,
   type Guidance,
@@ -47,6 +49,10 @@ export interface Denoiser {
   readonly gradient?: Compiled | undefined;
   /** `(d answer / d x)ᵀ slope` of the UNet: x, t, slope and labels. */
   readonly pullback?: Compiled | undefined;
+  /** The UNet without self-attention in some layers, by their names. */
+  readonly perturbed?: ((layers: string) => Compiled) | undefined;
+  /** How much attention each place receives in the middle of the UNet, `[batch, tokens]`. */
+  readonly attention?: Compiled | undefined;
   /** The networks of another model on the same engine, opened once. */
   readonly other?: ((model: string) => Networks) | undefined;
   /** `together` where absent. */
@@ -68,6 +74,9 @@ export function loadDenoiser(
   const { unet, classifier, autoencoder } = model;
   const channels = channelsOf(model);
   const others = new Map<string, Networks>();
+  const blind = new Map<string, Compiled>();
+  const unetOf = (...inputs: tf.Tensor[]) => (scope: Scope) =>
+    unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor]);
   return {
     model,
     engine,
@@ -79,8 +88,19 @@ export function loadDenoiser(
       }),
     cfgBatch,
     parameterization: parameterization(model.scheduler, learnsVariance(model)),
-    network: engine.compile(
-      (scope, ...inputs) => [unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
+    network: engine.compile((scope, ...inputs) => [unetOf(...inputs)(scope)], unet.weights),
+    perturbed(layers) {
+      const known = blind.get(layers);
+      if (known !== undefined) return known;
+      const compiled = engine.compile(
+        (scope, ...inputs) => [perturbed(unetOf(...inputs), scope, layers)],
+        unet.weights,
+      );
+      blind.set(layers, compiled);
+      return compiled;
+    },
+    attention: engine.compile(
+      (scope, ...inputs) => [receivedAttention(unetOf(...inputs), scope)],
       unet.weights,
     ),
     pullback: engine.compile(
@@ -115,8 +135,10 @@ export function loadDenoiser(
 }
 
 /** Frees a denoiser's networks, but not what makes pixels of its latents. */
-export async function releaseNetworks({ network, pullback, gradient }: Denoiser): Promise<void> {
-  for (const compiled of [network, pullback, gradient]) await compiled?.release?.();
+export async function releaseNetworks(
+  { network, pullback, attention, gradient }: Denoiser,
+): Promise<void> {
+  for (const compiled of [network, pullback, attention, gradient]) await compiled?.release?.();
 }
 
 /** A model that is asked about the images of another one. */
@@ -199,9 +221,16 @@ export function guidedPredict(
     ]);
     const parts = blend?.map(({ labels }) => labels) ?? (labels ? [labels] : []);
     const answers = await callNetwork(networks, [...asked, ...parts], inputOf(x, at), at);
-    const answerOf = (labels?: Int32Array) =>
-      toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
-    const unguided = blend ? blended(blend, answerOf) : answerOf(labels);
+    const predictionOf = (answers: ReadonlyMap<string, Images>, x: Images) => {
+      const answerOf = (labels?: Int32Array) =>
+        toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
+      return { answerOf, labelled: blend ? blended(blend, answerOf) : answerOf(labels) };
+    };
+    const { answerOf, labelled: unguided } = predictionOf(answers, x);
+    const labelledBy = async (network: Compiled, x: Images) => {
+      const answers = await callNetwork({ ...networks, network }, parts, inputOf(x, at), at);
+      return predictionOf(answers, x).labelled;
+    };
     let prediction = unguided;
     for (const [index, { plugin, options, loss, classes, other, gradient }] of active) {
       const lacks = (need: Need) => new TypeError(`it must list "${need}" in needs`);
@@ -230,6 +259,22 @@ export function guidedPredict(
           },
           throughNetwork: (slope) =>
             throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at, inputOf),
+          perturbed: () =>
+            ask(
+              "perturbed",
+              () =>
+                labelledBy(
+                  (networks.perturbed as NonNullable<Networks["perturbed"]>)(
+                    `${options["layers"]}`,
+                  ),
+                  x,
+                ),
+            ),
+          again: (x) => ask("again", () => labelledBy(networks.network, x)),
+          async attention() {
+            if (!has("attention")) throw lacks("attention");
+            return await callAttention(networks, parts[0], inputOf(x, at), at);
+          },
           takesShift,
           options: optionsAt(plugin.options, options, share),
         }, memory[index]);
@@ -281,6 +326,12 @@ function answersFor(
     throw fail("it needs a class to pull the images to; give one with --class");
   }
   if (needs("loss") && networks.pullback === undefined) throw fail("it has no slope");
+  if (
+    needs("perturbed") && networks.perturbed === undefined ||
+    needs("attention") && networks.attention === undefined
+  ) {
+    throw fail("its self-attention cannot be reached");
+  }
   return {
     classes: needs("class") ? labels?.map(() => number) : undefined,
     other: needs("model") ? guidedPredict(other, conditions, [], false) : undefined,
@@ -372,6 +423,24 @@ async function throughNetwork(
     slopes.push(direct, networkInput(through as Images, at, parameterization)); // a factor alone
   }
   return tf.addN(slopes);
+}
+
+/** The attention that each place receives, spread over the pixels that it stands for. */
+async function callAttention(
+  { attention }: Networks,
+  labels: Int32Array | undefined,
+  x: Images, // with what is beside it
+  at: Level,
+): Promise<Images> {
+  const [batch, height, width] = x.shape;
+  const [received] = await (attention as Compiled)( // which was checked before the first step
+    x,
+    tf.fill([batch], at.t),
+    ...labels ? [tf.tensor1d(labels, "int32")] : [],
+  );
+  const side = Math.round(Math.sqrt(height * width * batch / (received?.size ?? 1)));
+  const map = tf.reshape(received as tf.Tensor, [batch, height / side, width / side, 1]) as Images;
+  return tf.image.resizeNearestNeighbor(map, [height, width]);
 }
 
 async function callGradient(

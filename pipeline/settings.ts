@@ -258,7 +258,10 @@ export function conditionsOf(
   indices: readonly number[],
 ): Conditions {
   const { nullClass } = model;
-  if (model.labels.length === 0) return {};
+  if (model.labels.length === 0) {
+    if (model.text === undefined) return {};
+    throw new TypeError(`Cannot draw with ${model.name} without a text: sample takes --prompt`);
+  }
   const shares = indices.map((index) => sharesOf(model, labelOf(settings, index) ?? "none"));
   const numbers = shares.map(([first]) => first?.[0] ?? -1);
   const most = Math.max(...shares.map(({ length }) => length));

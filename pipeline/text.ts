@@ -104,11 +104,13 @@ export function guideByText(
   };
 }
 
+type Asked = Pick<Networks, "network" | "pullback" | "perturbed" | "attention">;
+
 /** Networks whose classes are rows of embeddings. */
 function asClasses(
-  { network, pullback }: Pick<Networks, "network" | "pullback">,
+  { network, pullback, perturbed, attention }: Asked,
   embeddings: tf.Tensor3D,
-): Pick<Networks, "network" | "pullback"> {
+): Asked {
   const wrap = (compiled: Compiled, place: number): Compiled => {
     const asked: Compiled = (...inputs) => {
       const labels = inputs[place] as tf.Tensor1D;
@@ -117,7 +119,12 @@ function asClasses(
     asked.release = async () => await compiled.release?.();
     return asked;
   };
-  return { network: wrap(network, 2), pullback: pullback && wrap(pullback, 3) }; // see Denoiser
+  return { // the places of labels are those of Denoiser
+    network: wrap(network, 2),
+    pullback: pullback && wrap(pullback, 3),
+    perturbed: perturbed && ((layers) => wrap(perturbed(layers), 2)),
+    attention: attention && wrap(attention, 2),
+  };
 }
 
 /** Turns texts into what the network reads of them. */
