@@ -44,6 +44,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "runs a model on recorded inputs and compares with what its origin gave",
     load: () => import("./verify.ts"),
   },
+  convert: {
+    summary: "writes a model of any format as a folder that diffusers loads",
+    load: () => import("./convert.ts"),
+  },
   trace: {
     summary: "writes a model's network as an ONNX file, for other programs",
     load: () => import("./trace.ts"),

@@ -9,6 +9,7 @@ import type { UNet } from "../pipeline/unet.ts";
 import type { Model, Part } from "../pipeline/model.ts";
 import type { ParameterSpec } from "../models/scope.ts";
 import { command, usage } from "./_command.ts";
+import { fileFlags, openOptions } from "./_file_flags.ts";
 import { type Row, table } from "./_help.ts";
 
 /** What is wrong with one tensor of a checkpoint. */
@@ -36,7 +37,8 @@ export default command({
   usage: "[MODEL]",
   description:
     "Prints what a model is: its networks, classes, noise schedule and how sample runs it. MODEL " +
-    "is a bundled name (digits without it) or a model folder in the layout of diffusers. Of the " +
+    "is a bundled name (digits without it), a model folder in the layout of diffusers, or a file of " +
+    "weights of OpenAI or of Stable Diffusion. Of the " +
     "weights only names, types and shapes are read and compared with config.json; the exit status " +
     "is 1 where they do not fit.",
   examples: [
@@ -44,10 +46,10 @@ export default command({
     ["info runs/digits", "a folder"],
     ["info --json | jq .unet.parameters", "for programs"],
   ],
-  flags: { json: { type: "flag", help: "print one JSON object" } },
+  flags: { json: { type: "flag", help: "print one JSON object" }, ...fileFlags },
   async run({ flags, positional: [spec = "digits"], io }) {
     const { openModel } = await import("../pipeline/model.ts");
-    const card = await cardOf(openModel(spec));
+    const card = await cardOf(await usage(() => openModel(spec, openOptions(flags))));
     await io.write(flags.json ? JSON.stringify(card, null, 2) : draw(card, io.outStyle.bold));
     const misfits = partsOf(card).flatMap(([, network]) => network.misfits);
     if (misfits.length === 0) return 0;

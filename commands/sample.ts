@@ -31,6 +31,7 @@ import { parseSpec } from "../plugins/spec.ts";
 import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineFlags } from "./_engine_flags.ts";
+import { fileFlags, openOptions } from "./_file_flags.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
 import { givenFlags, givenOf } from "./_given.ts";
@@ -64,18 +65,6 @@ const flags = {
     value: "IMAGE|FOLDER",
     complete: "file",
     help: "the images that an upsampler enlarges, in turn",
-  },
-  "model-flags": {
-    type: "string",
-    value: "TEXT",
-    help:
-      'what MODEL as a file does not say, as OpenAI\'s tools are told: "--noise_schedule linear …"',
-  },
-  classifier: {
-    type: "string",
-    value: "FILE|FOLDER",
-    complete: "file",
-    help: "the classifier that guidance follows, in place of the model's own",
   },
   unconditional: {
     type: "flag",
@@ -153,6 +142,7 @@ const flags = {
     help: "print t, alpha and sigma of each step, and draw nothing",
     group: "Output",
   },
+  ...fileFlags,
   ...hubFlags,
   offline: {
     type: "flag",
@@ -209,7 +199,7 @@ export default command({
     if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
     const { "model-flags": modelFlags, classifier } = flags;
     const model = await usage(() =>
-      openModel(spec ?? repeated?.model ?? "digits", { ...flags, modelFlags })
+      openModel(spec ?? repeated?.model ?? "digits", openOptions(flags))
     );
     if (modelFlags !== undefined) {
       const { ignored } = parseArguments(modelFlags);

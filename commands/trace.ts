@@ -7,7 +7,8 @@ import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Model } from "../pipeline/model.ts";
 import type { MoreInput } from "../pipeline/unet.ts";
-import { command, UsageError } from "./_command.ts";
+import { command, usage, UsageError } from "./_command.ts";
+import { fileFlags, openOptions } from "./_file_flags.ts";
 
 const LIMIT = 2e9; // bytes of weights; a protobuf message, and so an ONNX file, holds 2 ** 31 - 1
 const SMALL = 1024; // bytes; smaller weights stay in the graph
@@ -49,6 +50,7 @@ export default command({
       complete: "file",
       help: "the file, or - for stdout; a pipe gets it without",
     },
+    ...fileFlags,
   },
   async run({ flags, positional: [spec = "digits"], io }) {
     const { part, batch, output = "-", "external-data": external } = flags;
@@ -60,7 +62,7 @@ export default command({
       throw new UsageError("Cannot write a model to a terminal: redirect stdout or give -o FILE");
     }
     const { openModel } = await import("../pipeline/model.ts");
-    const model = openModel(spec);
+    const model = await usage(() => openModel(spec, openOptions(flags)));
     const network = await networkOf(model, part);
     const size = bytesOfWeights(network.weights);
     const beside = external === "always" || (external === "auto" && size > LIMIT);

@@ -4,16 +4,15 @@
  *
  * @module
  */
-import { type EncoderUNetConfig, parseEncoderUNetConfig } from "./encoder_unet.ts";
 import type { OpenAIArguments } from "./openai_arguments.ts";
 import { type Inferred, inferShapes } from "./openai_shapes.ts";
-import { type OpenAIUNetConfig, parseOpenAIUNetConfig } from "./openai_unet.ts";
 import type { Weights } from "./weights.ts";
 
 /** A diffusion network of a checkpoint. */
 export interface OpenAIUNet {
   readonly kind: "UNetModel" | "SuperResModel";
-  readonly config: OpenAIUNetConfig;
+  /** The arguments of its constructor. */
+  readonly values: Readonly<Record<string, unknown>>;
   /** What its diffusion needs. */
   readonly given: OpenAIArguments;
 }
@@ -107,11 +106,6 @@ function edgeOf(said: number | undefined, multiples: readonly number[], name: st
   );
 }
 
-/** The multiples that a command line makes, where it says how. */
-function multiplesOf({ channel_mult: said }: OpenAIArguments, edge: number | undefined) {
-  return said ?? (edge === undefined ? undefined : MULTIPLES[edge]);
-}
-
 /**
  * The diffusion network of a checkpoint.
  *
@@ -138,20 +132,19 @@ export function describeUNet(
   const classes = weights.get("label_emb.weight")?.shape[0] ?? null;
   const levels = shapes.channel_mult.length;
   const rates = ratesOf(given.attention_resolutions, edge, levels);
-  refuseContradictions(
-    {
-      ...given,
-      attention_resolutions: undefined,
-      channel_mult: multiplesOf(given, given[edgeName]),
-    },
-    {
-      ...shapes,
-      num_channels: shapes.model_channels,
-      class_cond: classes !== null,
-      learn_sigma: outputs === 2 * channels,
-      resblock_updown: levels > 1 ? shapes.resblock_updown : undefined,
-    },
-  );
+  const made = given.channel_mult ?? MULTIPLES[edge];
+  if (given.channel_mult === undefined && made && !same(made, shapes.channel_mult)) {
+    throw new TypeError(
+      `--${edgeName} ${edge} makes channel_mult ${made}, its weights say ${shapes.channel_mult}`,
+    );
+  }
+  refuseContradictions({ ...given, attention_resolutions: undefined }, {
+    ...shapes,
+    num_channels: shapes.model_channels,
+    class_cond: classes !== null,
+    learn_sigma: outputs === 2 * channels,
+    resblock_updown: levels > 1 ? shapes.resblock_updown : undefined,
+  });
   if (rates !== undefined && !same(rates, shapes.attention_resolutions)) {
     throw new TypeError(
       `--attention_resolutions is ${given.attention_resolutions}, its weights have attention at ${
@@ -159,13 +152,10 @@ export function describeUNet(
       }`,
     );
   }
-  for (const needed of ["noise_schedule", "num_head_channels"] as const) {
-    if (given[needed] !== undefined) continue;
-    if (needed === "num_head_channels" && given.num_heads !== undefined) continue;
-    const how = needed === "noise_schedule"
-      ? '"--noise_schedule linear", or cosine,'
-      : '"--num_head_channels N", or "--num_heads N",';
-    throw new TypeError(`its weights do not say ${needed}; give ${how} in --model-flags`);
+  if (given.num_head_channels === undefined && given.num_heads === undefined) {
+    throw new TypeError(
+      'its weights do not say num_head_channels; give "--num_head_channels N", or "--num_heads N", in --model-flags',
+    );
   }
   const values = {
     ...shapes,
@@ -181,7 +171,7 @@ export function describeUNet(
   };
   return {
     kind: isSuperRes ? "SuperResModel" : "UNetModel",
-    config: parseOpenAIUNetConfig(values, `${name}, by its weights and flags`),
+    values,
     given,
   };
 }
@@ -222,9 +212,8 @@ const CLASSIFIER_HEAD = 64;
 export function describeClassifier(
   weights: Weights,
   said: OpenAIArguments,
-  name: string,
   edge: number | undefined,
-): EncoderUNetConfig {
+): Readonly<Record<string, unknown>> {
   const { inputs, ...shapes } = inferShapes(weights, said.classifier_depth);
   const { pool, classes, pixels } = poolOf(weights);
   const rate = 2 ** (shapes.channel_mult.length - 1);
@@ -251,7 +240,7 @@ export function describeClassifier(
     num_head_channels: CLASSIFIER_HEAD,
     pool,
   };
-  return parseEncoderUNetConfig(values, `${name}, by its weights`);
+  return values;
 }
 
 /** How a classifier's features become logits, by its last layers. */

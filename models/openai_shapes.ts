@@ -54,7 +54,7 @@ function blockAt(weights: Weights, index: number): Block {
   return {
     kind: "residual",
     width,
-    attends: has(weights, `input_blocks.${index}.1.qkv.weight`),
+    attends: has(weights, `input_blocks.${index}.1.norm.weight`),
     widens: has(weights, `${at}.skip_connection.weight`),
   };
 }

@@ -37,18 +37,26 @@ export type Autoencoder =
     | { readonly kind: "VQModel"; readonly config: VQModelConfig }
   );
 
-/**
- * Opens the folder of an autoencoder.
- *
- * @throws {TypeError} Where its class is not known, or its configuration does not fit.
- */
+/** Opens the folder of an autoencoder, see {@linkcode autoencoderOf}. */
 export function openAutoencoder(
   folder: string,
   weightsOf: (folder: string) => Weights,
 ): Autoencoder {
   const path = join(folder, "config.json");
-  const values = readJson(path);
-  const common = { folder, weights: weightsOf(folder) };
+  return autoencoderOf(readJson(path), path, { folder, weights: weightsOf(folder) });
+}
+
+/**
+ * An autoencoder by its configuration.
+ *
+ * @param path names the configuration in messages.
+ * @throws {TypeError} Where its class is not known, or its configuration does not fit.
+ */
+export function autoencoderOf(
+  values: Readonly<Record<string, unknown>>,
+  path: string,
+  common: Pick<Autoencoder, "folder" | "weights">,
+): Autoencoder {
   switch (values["_class_name"]) {
     case "AutoencoderKL":
       return { ...common, kind: "AutoencoderKL", config: parseAutoencoderKLConfig(values, path) };

@@ -19,12 +19,19 @@ import type { UNet2DConfig } from "../models/unet_2d.ts";
 import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
 import { type SchedulerConfig, withDefaults } from "../schedules/mod.ts";
-import { type Autoencoder, latentChannels, latentFactor, openAutoencoder } from "./autoencoder.ts";
+import {
+  type Autoencoder,
+  autoencoderOf,
+  latentChannels,
+  latentFactor,
+  openAutoencoder,
+} from "./autoencoder.ts";
 import { besideOf } from "./beside.ts";
 import { isThere } from "./files.ts";
-import { describeClassifierFile, openCheckpoint } from "./openai.ts";
-import { openText, type TextEncoder } from "./text.ts";
-import { openUNet, type UNet } from "./unet.ts";
+import { convertCompVis, isCompVis } from "./converted.ts";
+import { describeClassifierFile, inFile, openCheckpoint } from "./openai.ts";
+import { openText, type TextEncoder, textOf } from "./text.ts";
+import { openUNet, type UNet, unetOf } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
 export interface Part<C> {
@@ -261,6 +268,10 @@ export interface OpenOptions {
   readonly modelFlags?: string | undefined;
   /** A classifier in place of the model's own: a folder, or a file of weights. */
   readonly classifier?: string | undefined;
+  /** The folder of the tokenizer of Stable Diffusion in one file; else `tokenizer/` beside it. */
+  readonly tokenizer?: string | undefined;
+  /** What Stable Diffusion 2 in one file predicts. */
+  readonly prediction?: "epsilon" | "v_prediction" | undefined;
 }
 
 /**
@@ -275,9 +286,14 @@ export function openModel(spec: string, options: OpenOptions = {}): Model {
   const { variant, modelFlags, classifier } = options;
   const folder = findModel(spec);
   if (isWeightsFile(folder)) return openFile(folder, options);
-  if (modelFlags !== undefined) {
+  const { tokenizer, prediction } = options;
+  const unused = Object.entries({ "model-flags": modelFlags, tokenizer, prediction })
+    .find(([, value]) => value !== undefined);
+  if (unused !== undefined) {
     throw new TypeError(
-      `Cannot use model flags with "${spec}": they go with a file of weights, a folder says what it is`,
+      `Cannot use --${
+        unused[0]
+      } with "${spec}": it goes with a file of weights, a folder says what it is`,
     );
   }
   const nested = isThere(join(folder, "unet"));
@@ -334,9 +350,50 @@ function stableScheduler(config: SchedulerConfig): SchedulerConfig {
   };
 }
 
-/** Opens a file as guided-diffusion saves it. */
-function openFile(path: string, { modelFlags, classifier }: OpenOptions): Model {
-  const opened = openCheckpoint(path, readWeights(path), modelFlags);
+/** Opens a file of CompVis' latent diffusion, Stable Diffusion's among them. */
+function openCompVis(path: string, weights: Weights, options: OpenOptions): Model {
+  const folder = dirname(path);
+  const { files, networks } = inFile(path, () => convertCompVis(weights, options));
+  const find = (...names: readonly string[]) => networks.find((it) => names.includes(it.folder));
+  const [unet, latents, words] = [find("unet"), find("vae", "vqvae"), find("text_encoder")];
+  const scheduler = files["scheduler/scheduler_config.json"] as SchedulerConfig; // made there
+  if (unet === undefined || latents === undefined) throw new TypeError(`"${path}" has no UNet`);
+  const tokenizer = options.tokenizer ?? join(folder, "tokenizer");
+  if (words !== undefined && !isThere(tokenizer)) {
+    throw new Deno.errors.NotFound(
+      `Cannot use "${path}": such files hold no tokenizer; give one with --tokenizer, or put it into "${tokenizer}"`,
+    );
+  }
+  const opened = {
+    unet: unetOf(unet.config ?? {}, path, { folder, weights: unet.weights }),
+    autoencoder: autoencoderOf(latents.config ?? {}, path, { folder, weights: latents.weights }),
+  };
+  checkChannels(opened);
+  return {
+    ...opened,
+    name: basename(path, extname(path)),
+    folder,
+    pipeline: String((files["model_index.json"] as Record<string, unknown>)["_class_name"]),
+    text: words && textOf(words.config ?? {}, path, { folder, weights: words.weights, tokenizer }),
+    scheduler,
+    labels: [],
+    recommended: {},
+  };
+}
+
+/** Opens a model in one file. */
+function openFile(path: string, options: OpenOptions): Model {
+  const { modelFlags, classifier, tokenizer, prediction } = options;
+  const weights = readWeights(path);
+  if (isCompVis(weights)) {
+    if (classifier === undefined) return openCompVis(path, weights, options);
+    throw new TypeError(`Cannot use a classifier with "${path}": it would have to read latents`);
+  }
+  const unused = tokenizer === undefined ? prediction && "prediction" : "tokenizer";
+  if (unused !== undefined) {
+    throw new TypeError(`Cannot use --${unused} with "${path}": it is no Stable Diffusion`);
+  }
+  const opened = openCheckpoint(path, weights, modelFlags);
   const { unet, scheduler, spacing, sampler, classifierScale } = opened;
   checkChannels({ unet });
   const guidance = classifier === undefined ? [] : [`classifier,scale=${classifierScale}`];

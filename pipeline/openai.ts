@@ -7,9 +7,9 @@
 import { basename, dirname, extname, join } from "@std/path";
 import { readJson } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
-import { describeClassifier, describeUNet, type OpenAIUNet } from "../models/openai_checkpoint.ts";
+import { describeClassifier, describeUNet } from "../models/openai_checkpoint.ts";
 import { argumentsOf, type OpenAIArguments, parseArguments } from "../models/openai_arguments.ts";
-import { parseOpenAIUNetConfig } from "../models/openai_unet.ts";
+import { type OpenAIUNetConfig, parseOpenAIUNetConfig } from "../models/openai_unet.ts";
 import type { Weights } from "../models/weights.ts";
 import type { SchedulerConfig } from "../schedules/mod.ts";
 import { isThere } from "./files.ts";
@@ -26,13 +26,23 @@ export interface OpenedCheckpoint {
   readonly classifierScale: number;
 }
 
+/** A network, and what was said of its diffusion. */
+interface Network {
+  readonly kind: "UNetModel" | "SuperResModel";
+  readonly config: OpenAIUNetConfig;
+  readonly given: OpenAIArguments;
+}
+
 const stemOf = (path: string) => basename(path, extname(path));
 
+/** A file that says what weights are. */
+interface Beside {
+  readonly path: string;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
 /** The file beside weights that says what they are: `NAME.json`, or `config.json` of their class. */
-function besideOf(
-  path: string,
-  classes: readonly string[],
-): { readonly path: string; readonly values: Readonly<Record<string, unknown>> } | undefined {
+function besideOf(path: string, classes: readonly string[]): Beside | undefined {
   const own = join(dirname(path), `${stemOf(path)}.json`);
   if (isThere(own)) return { path: own, values: readJson(own) };
   const shared = join(dirname(path), "config.json");
@@ -40,8 +50,18 @@ function besideOf(
   return classes.includes(String(values["_class"])) ? { path: shared, values } : undefined;
 }
 
+/** The arguments in a file. */
+function writtenIn(beside: Beside | undefined): OpenAIArguments {
+  if (beside === undefined) return {};
+  try {
+    return argumentsOf(beside.values).given;
+  } catch (cause) {
+    throw new TypeError(`${(cause as Error).message} (in "${beside.path}")`, { cause });
+  }
+}
+
 /** Adds the file's name to what is wrong with it. */
-function inFile<T>(path: string, action: () => T): T {
+export function inFile<T>(path: string, action: () => T): T {
   try {
     return action();
   } catch (cause) {
@@ -65,10 +85,7 @@ export function openCheckpoint(
   const beside = besideOf(path, ["UNetModel", "SuperResModel"]);
   const typed = flags === undefined ? {} : parseArguments(flags).given;
   const { kind, config, given } = beside?.values["_class"] === undefined
-    ? inFile(path, () => {
-      const written = beside === undefined ? {} : argumentsOf(beside.values).given;
-      return describeUNet(weights, { ...written, ...typed }, stemOf(path));
-    })
+    ? described(path, weights, { ...writtenIn(beside), ...typed })
     : constructed(beside.path, beside.values, typed);
   const sampler = given.timestep_respacing?.startsWith("ddim") ? "ddim" : "ddpm";
   return {
@@ -80,12 +97,18 @@ export function openCheckpoint(
   };
 }
 
+/** A network by its weights and by what was said of them. */
+function described(path: string, weights: Weights, said: OpenAIArguments): Network {
+  const { values, ...rest } = inFile(path, () => describeUNet(weights, said, stemOf(path)));
+  return { ...rest, config: parseOpenAIUNetConfig(values, path) };
+}
+
 /** A network whose file holds the arguments of its constructor. */
 function constructed(
   path: string,
   values: Readonly<Record<string, unknown>>,
   typed: OpenAIArguments,
-): OpenAIUNet {
+): Network {
   const config = parseOpenAIUNetConfig(values, path);
   const kind = values["_class"] === "SuperResModel" ? "SuperResModel" : "UNetModel";
   for (const [name, value] of Object.entries(typed)) {
@@ -100,7 +123,12 @@ function constructed(
 
 /** The diffusion as a scheduler of diffusers. */
 function schedulerOf(given: OpenAIArguments, learned: boolean): SchedulerConfig {
-  const { diffusion_steps: steps = 1000, noise_schedule: schedule = "linear" } = given;
+  const { diffusion_steps: steps = 1000, noise_schedule: schedule } = given;
+  if (schedule === undefined) {
+    throw new TypeError(
+      'its weights do not say noise_schedule; give "--noise_schedule linear", or cosine, in --model-flags',
+    );
+  }
   if (given.rescale_timesteps && steps !== 1000) {
     throw new TypeError(`--rescale_timesteps is not followed with --diffusion_steps ${steps}`);
   }
@@ -136,9 +164,8 @@ export function describeClassifierFile(
   if (beside?.values["_class"] !== undefined) {
     return parseEncoderUNetConfig(beside.values, beside.path);
   }
-  return inFile(path, () => {
-    const written = beside === undefined ? {} : argumentsOf(beside.values).given;
-    const typed = flags === undefined ? {} : parseArguments(flags).given;
-    return describeClassifier(weights, { ...written, ...typed }, stemOf(path), edge);
-  });
+  const typed = flags === undefined ? {} : parseArguments(flags).given;
+  const said = { ...writtenIn(beside), ...typed };
+  const values = inFile(path, () => describeClassifier(weights, said, edge));
+  return parseEncoderUNetConfig(values, path);
 }

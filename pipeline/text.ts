@@ -23,15 +23,30 @@ export interface TextEncoder {
   readonly tokenizer: Tokenizer;
 }
 
-/**
- * Opens the `text_encoder/` and `tokenizer/` of a model.
- *
- * @throws {TypeError} Where the class is not known, or a configuration does not fit.
- */
+/** Opens the `text_encoder/` and `tokenizer/` of a model, see {@linkcode textOf}. */
 export function openText(model: string, weightsOf: (folder: string) => Weights): TextEncoder {
   const folder = join(model, "text_encoder");
   const path = join(folder, "config.json");
-  const values = readJson(path);
+  const from = { folder, weights: weightsOf(folder), tokenizer: join(model, "tokenizer") };
+  return textOf(readJson(path), path, from);
+}
+
+/**
+ * A text encoder by its configuration.
+ *
+ * @param path names the configuration in messages.
+ * @throws {TypeError} Where the class is not known, or a configuration does not fit.
+ */
+export function textOf(
+  values: Readonly<Record<string, unknown>>,
+  path: string,
+  { folder, weights, tokenizer }: {
+    readonly folder: string;
+    readonly weights: Weights;
+    /** A folder. */
+    readonly tokenizer: string;
+  },
+): TextEncoder {
   const { architectures, model_type: type } = values;
   const [name = type] = Array.isArray(architectures) ? architectures : [];
   if (!/^(CLIPTextModel(WithProjection)?|clip_text_model)$/.test(String(name))) {
@@ -43,8 +58,8 @@ export function openText(model: string, weightsOf: (folder: string) => Weights):
     folder,
     config: parseClipTextConfig(values, path),
     // Older files hold the numbers 0, 1, 2, … of the places, too.
-    weights: new Map([...weightsOf(folder)].filter(([name]) => !name.endsWith("position_ids"))),
-    tokenizer: openTokenizer(join(model, "tokenizer")),
+    weights: new Map([...weights].filter(([name]) => !name.endsWith("position_ids"))),
+    tokenizer: openTokenizer(tokenizer),
   };
 }
 

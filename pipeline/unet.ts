@@ -151,20 +151,29 @@ const KINDS: Readonly<
     openaiDescribed("SuperResModel", parseOpenAIUNetConfig(values, path)),
 };
 
-/**
- * Opens the folder of a network that predicts.
- *
- * @throws {TypeError} Where its class is not known, or its configuration does not fit.
- */
+/** Opens the folder of a network that predicts, see {@linkcode unetOf}. */
 export function openUNet(folder: string, weightsOf: (folder: string) => Weights): UNet {
   const path = join(folder, "config.json");
-  const values = readJson(path);
+  return unetOf(readJson(path), path, { folder, weights: weightsOf(folder) });
+}
+
+/**
+ * A network that predicts, by its configuration.
+ *
+ * @param path names the configuration in messages.
+ * @throws {TypeError} Where its class is not known, or its configuration does not fit.
+ */
+export function unetOf(
+  values: Readonly<Record<string, unknown>>,
+  path: string,
+  from: Pick<UNet, "folder" | "weights">,
+): UNet {
   const name = String(values["_class_name"] ?? values["_class"] ?? "UNet2DModel");
   const describe = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
   if (describe === undefined) {
     throw new TypeError(`Cannot use "${path}": a network of class ${name} is not known here`);
   }
-  return { ...describe(values, path), folder, weights: weightsOf(folder) };
+  return { ...describe(values, path), ...from };
 }
 
 /** A UNet of pixels and classes, which can be trained. */
