@@ -28,8 +28,10 @@ function attend(
   const project = (name: string, x: tf.Tensor3D) =>
     linear(scope.at(name), x, size, { bias: biases });
   const [query, key, value] = [project("to_q", x), project("to_k", text), project("to_v", text)];
-  const own = text === x && bias === undefined ? scope.attend : undefined; // a guidance looks in
-  const mixed = own?.(query, key, value, heads) ?? attention(query, key, value, heads, bias);
+  const isPlain = text === x && bias === undefined; // pixels to pixels, which guidances look into
+  const mixed = isPlain && scope.attend !== undefined
+    ? scope.attend(query, key, value, heads)
+    : attention(query, key, value, heads, bias);
   return linear(scope.at("to_out", 0), mixed, size, { zero: true });
 }
 
