@@ -10,6 +10,7 @@ import { openModel } from "../pipeline/model.ts";
 import { openScales } from "../quantization/precision.ts";
 import { forwardInputs } from "./_inputs.ts";
 import { jsonLines, type Request } from "./_lines.ts";
+import { trainable } from "../pipeline/unet.ts";
 import { openTrainer } from "./_training.ts";
 
 const threads = Number(Deno.args[0]);
@@ -20,8 +21,8 @@ let once: () => Promise<number | void> = () => Promise.resolve();
 async function forward({ model, batch, out, scales: file }: Forward): Promise<void> {
   const opened = openModel(model);
   const scales = file === undefined ? undefined : await openScales(opened, file);
-  const { network } = loadDenoiser(opened, engine, undefined, scales);
-  const inputs = forwardInputs(opened.unet.config, batch);
+  const { network } = loadDenoiser(opened, engine, undefined, { scales });
+  const inputs = forwardInputs(trainable(opened.unet, model).config, batch);
   const [answer] = await network(...inputs);
   if (answer === undefined) throw new Error("The network has no output");
   const first = tf.tidy(() => tf.transpose(answer, [0, 3, 1, 2]));

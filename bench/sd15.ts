@@ -47,4 +47,6 @@ for (let call = 0; call < Number(calls); call++) {
 await engine.dispose();
 const status = Deno.readTextFileSync("/proc/self/status");
 const peakMB = Number(/VmHWM:\s*(\d+)/.exec(status)?.[1]) / 1024;
-console.log(JSON.stringify({ seconds, processor, peakMB }));
+await Deno.stdout.write(
+  new TextEncoder().encode(`${JSON.stringify({ seconds, processor, peakMB })}\n`),
+);

@@ -315,7 +315,7 @@ async function prepareDraw(
     },
     async open(engine) {
       const { scales, precision } = await precisionOf(model, engine, flags, io);
-      const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], scales);
+      const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], { scales });
       const run = { plan, settings: { ...settings, precision }, batchSize: flags["batch-size"] };
       const key = await runKey(denoiser, run);
       const folder = flags.out ?? join("runs", "evaluate", `${model.name}-${key}`);

@@ -16,7 +16,14 @@ export type Computation = (scope: Scope, ...inputs: tf.Tensor[]) => tf.Tensor[];
  * Computes: tensors in, tensors out, on the host's tfjs backend. It neither keeps nor disposes its
  * inputs, and its outputs belong to the caller (inside the caller's tensor scope, if any).
  */
-export type Compiled = (...inputs: tf.Tensor[]) => Promise<tf.Tensor[]>;
+export interface Compiled {
+  (...inputs: tf.Tensor[]): Promise<tf.Tensor[]>;
+  /**
+   * Frees its sessions and weights, after the calls that were made. A later call prepares them anew.
+   * Absent where it holds nothing.
+   */
+  release?(): Promise<void>;
+}
 
 /** A computation that carries tensors on from call to call, such as a step of training. */
 export type Iteration = (

@@ -298,11 +298,17 @@ function compile(
       await closeIdle(opened);
     }
   };
-  return async (...inputs) => {
+  const compute: Compiled = async (...inputs) => {
     const parcels = Promise.all(inputs.map(pack)); // read before anything else can dispose them
     const outputs = await use(inputs, async (session) => session.run(await parcels));
     return outputs.map(unpack);
   };
+  compute.release = async () => {
+    const entries = [...opened.values()];
+    opened.clear();
+    for (const { session } of entries) await (await session).close();
+  };
+  return compute;
 }
 
 /** An iteration as one graph; its state stays in the worker between the calls. */

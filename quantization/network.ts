@@ -15,10 +15,14 @@ export function networkInBytes(
   groups: readonly TimestepGroup[],
 ): Compiled {
   const networks = groups.map(({ scales }) => engine.compile(computation, weights, scales));
-  return async (...inputs) => {
+  const run: Compiled = async (...inputs) => {
     const [t = 0] = networks.length === 1 ? [] : await inputs[1]?.data() ?? [];
     const network = networks[groupAt(groups, t)];
     if (network === undefined) throw new RangeError("Cannot compute in bytes without scales");
     return await network(...inputs);
   };
+  run.release = async () => {
+    for (const network of networks) await network.release?.();
+  };
+  return run;
 }

@@ -1,6 +1,6 @@
 /**
- * Networks with what other libraries gave for them: the fixtures `unet2d-*` (diffusers) and
- * `openai-classifier-*` (guided-diffusion).
+ * Networks with what other libraries gave for them: the fixtures `unet2d-*` (diffusers),
+ * `openai-unet-*` and `openai-classifier-*` (guided-diffusion).
  *
  * @module
  */
@@ -10,7 +10,6 @@ import type { Computation } from "../engines/engine.ts";
 import { readJson } from "../models/config.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { readSafetensors } from "../models/safetensors.ts";
-import { unet2d } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
 import { openModel } from "../pipeline/model.ts";
 import { type FixtureTensor, readFixture } from "./_safetensors.ts";
@@ -45,19 +44,17 @@ export function integers({ data, shape }: FixtureTensor): tf.Tensor {
   return tf.tensor(Int32Array.from(data), [...shape], "int32");
 }
 
-/** A UNet of diffusers. */
+/** A UNet of diffusers, whose answer is `y`, or of OpenAI, whose answer is `out`. */
 export function unetOf(name: string): Parity {
-  const { config, weights } = openModel(folderOf(name)).unet;
+  const { kind, answer, classes, weights } = openModel(folderOf(name)).unet;
   const tensor = readFixture(`${name}/expected.safetensors`);
-  const labels = config.num_class_embeds === null ? [] : ["class_labels"];
+  const labels = classes === null ? [] : ["class_labels"];
   return {
     weights,
     // The inputs below, which a computation of any number of inputs cannot type.
-    computation: (scope, ...inputs) => [
-      unet2d(...[scope, config, ...inputs] as Parameters<typeof unet2d>),
-    ],
+    computation: (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
     inputs: () => [images(tensor("x")), vector(tensor("t")), ...labels.map(tensor).map(integers)],
-    expected: [tensor("y")],
+    expected: [tensor(kind === "UNet2DModel" ? "y" : "out")],
   };
 }
 

@@ -23,7 +23,7 @@ const count = Number(images);
 const model = openModel(name);
 const engine = await openEngine("onnx");
 const exact = loadDenoiser(model, engine);
-const bytes = loadDenoiser(model, engine, "together", await openScales(model, file));
+const bytes = loadDenoiser(model, engine, "together", { scales: await openScales(model, file) });
 
 async function draw(denoiser: Denoiser, sampler: string, steps: number): Promise<Bitmap[]> {
   const spacing = sampler === "heun" ? "karras,sigma_max=80" : undefined; // see docs/samplers.md

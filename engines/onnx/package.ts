@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readRange } from "../../models/safetensors.ts";
+import { readRange } from "../../models/formats/elements.ts";
 import { type Edge, type Model, sizeOf } from "./graph.ts";
 import type { Blob } from "./messages.ts";
 import { encodeModel, type Place } from "./protobuf.ts";

@@ -26,6 +26,8 @@ const FEW: readonly string[] = [
   "unet2d-ddpm output",
   "unet2d-classcond output",
   "unet2d-ncsnpp output",
+  "openai-unet-legacy-pt output",
+  "openai-unet-convresample output",
   ...["attention", "adaptive", "spatial"].flatMap((pool) => [
     `openai-classifier-${pool} logits`,
     `openai-classifier-${pool} gradient`,

@@ -43,6 +43,11 @@ for (const name of NETWORKS) {
     check(networkOf(name), 1e-5));
 }
 
+for (const kind of ["legacy-pt", "neworder", "convresample"]) {
+  Deno.test(`openaiUNet() gives what guided-diffusion gives for openai-unet-${kind}`, () =>
+    check(unetOf(`openai-unet-${kind}`), 1e-5));
+}
+
 for (const pool of ["attention", "adaptive", "spatial"]) {
   const open = () => classifierOf(`openai-classifier-${pool}`);
   Deno.test(`encoderUNet() gives OpenAI's logits with ${pool} pooling`, () =>

@@ -43,7 +43,7 @@ Deno.test("digits in int8 are the digits of float32, at ten steps", async () => 
       return [];
     };
     const exact = await imagesOf(loadDenoiser(model, engine));
-    const bytes = await imagesOf(loadDenoiser(model, engine, undefined, scales));
+    const bytes = await imagesOf(loadDenoiser(model, engine, undefined, { scales }));
     const decibels = exact.map((image, i) => psnr(image, bytes[i] ?? image));
     assert(decibels.length === 4 && decibels.every((value) => value > 32), decibels.join());
   } finally {
