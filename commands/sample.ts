@@ -1,5 +1,7 @@
 import { basename, extname, resolve } from "@std/path";
 import config from "../deno.json" with { type: "json" };
+import { type Edit, openEdit, settleEdit, type Target } from "../editing/edit.ts";
+import { readNoise } from "../editing/noise_file.ts";
 import { encodeApng } from "../images/apng.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { openOutput } from "../images/output.ts";
@@ -19,12 +21,14 @@ import {
   shardOf,
   splitClasses,
 } from "../pipeline/settings.ts";
+import type { Seed } from "../noise/mod.ts";
 import type { Level } from "../plugin.ts";
 import { readNumber } from "../plugins/number.ts";
 import { describeOption, type Kind } from "../plugins/options.ts";
 import { parseSpec } from "../plugins/spec.ts";
-import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
+import { ends, familyOf, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { editFlags, editWishes } from "./_editing.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
 import { rng, seedOf } from "./_noise.ts";
@@ -130,6 +134,7 @@ const flags = {
     complete: "file",
     help: "repeat the settings in a PNG; other flags change them",
   },
+  ...editFlags,
 } as const;
 
 type SampleValues = Values<typeof flags>;
@@ -148,38 +153,54 @@ export default command({
     ["sample -n 16 --class 3 --guidance cfg,scale=4 --seed 1 -o threes.png", "strong guidance"],
     ["sample -n 64 --separate -o out/ --shard 1/2", "half of a run, as numbered files"],
     ["sample --sampler ./mine.ts,strength=2 -o mine.png", "a sampler of your own"],
+    ["sample --init seven.png --strength 0.6 --class 2 -o two.png", "a picture made another"],
+    ["sample --init seven.png --mask mask.png --inpaint repaint,jump=5 -o new.png", "a part anew"],
   ],
   flags,
   details,
   async run({ flags, positional: [name], given, io }) {
-    const repeated = flags.from === undefined ? undefined : await readSettings(flags.from);
+    const repeated = flags.from !== undefined
+      ? await readSettings(flags.from)
+      : flags.noise === undefined
+      ? undefined
+      : await usage(() => settingsOfNoise(flags.noise ?? ""));
     if (flags.shard !== undefined && flags.seed === undefined && repeated === undefined) {
       throw new UsageError("Cannot split a run without --seed: every part would draw another one");
     }
     checkOutputs(flags);
-    if (repeated !== undefined && flags.from !== undefined) {
-      if (!given("sampler")) refuseCode(flags.from, "sampler", [repeated.sampler]);
-      if (!given("guidance")) refuseCode(flags.from, "guidance", repeated.guidance);
+    if (repeated !== undefined) {
+      const file = flags.from ?? flags.noise ?? "";
+      if (!given("sampler")) refuseCode(file, "sampler", [repeated.sampler]);
+      if (!given("guidance")) refuseCode(file, "guidance", repeated.guidance);
     }
     const model = openModel(name ?? repeated?.model ?? "digits");
     processOf(model.scheduler); // a fault of the model, not of what was typed
     for (const key of unfollowed(model.scheduler)) {
       io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
     }
+    const seed = await usage(() => seedIn(flags, repeated));
+    const opened = await usage(() => {
+      const wishes = editWishes(flags, seed, repeated?.edit);
+      return wishes && openEdit(settleEdit(wishes), targetOf(model), io.log);
+    });
     const plan = await usage(() =>
       makePlan(model, {
         sampler: flags.sampler ?? repeated?.sampler,
         guidance: given("guidance") ? flags.guidance : repeated?.guidance,
         ...pathWishes(flags, repeated),
+        edit: opened?.settings,
       })
     );
-    const settings = await usage(() => settle(model, plan, flags, given, repeated));
+    const settled = await usage(() =>
+      settle(model, plan, { ...flags, seed: String(seed) }, given, repeated)
+    );
+    const settings = opened === undefined ? settled : { ...settled, edit: opened.settings };
     if (flags["dry-run"]) {
       io.log(`${settings.sampler} along ${describeRoute(settings)}`);
       await io.write(flags.json ? JSON.stringify(plan.levels) : describePath(plan.levels));
       return 0;
     }
-    await draw(model, plan, settings, flags, io);
+    await draw(model, plan, settings, flags, io, opened?.edit);
     return 0;
   },
 });
@@ -288,7 +309,7 @@ export function settle(
   const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);
   return {
     model: model.name,
-    seed: flags.seed === undefined && repeated ? repeated.seed : seedOf(flags.seed),
+    seed: seedIn(flags, repeated),
     count: flags.count ?? repeated?.count ?? Math.max(1, classes.length),
     classes,
     unconditional: given("unconditional")
@@ -302,6 +323,24 @@ export function settle(
     sigmas: plan.sigmas,
     rng: given("rng") ? flags.rng : repeated?.rng ?? flags.rng,
   };
+}
+
+/** The seed that was typed, else the one that is repeated, else a random one. */
+function seedIn({ seed }: Pick<SampleValues, "seed">, repeated?: Settings): Seed {
+  return seed === undefined && repeated ? repeated.seed : seedOf(seed);
+}
+
+/** What is edited for a model. */
+export function targetOf(model: Model): Target {
+  const edge = edgeOf(model);
+  const channels = model.unet.config.in_channels as 1 | 3; // which openModel() has checked
+  return { width: edge, height: edge, channels, unit: familyOf(model.scheduler) === "ve" };
+}
+
+/** The settings in a file of noise, where it has any. */
+function settingsOfNoise(path: string): Settings | undefined {
+  const { texts } = readNoise(path);
+  return texts["denoise"] === undefined ? undefined : parseSettings(texts, path);
 }
 
 /** All classes in turn, unless they are too many for one sheet. */
@@ -336,6 +375,7 @@ async function draw(
   settings: Settings,
   flags: SampleValues,
   io: Io,
+  edit?: Edit,
 ): Promise<void> {
   const { first, end } = await usage(() => shardOf(flags.shard ?? "1/1", settings.count));
   const edge = edgeOf(model);
@@ -372,6 +412,7 @@ async function draw(
       first,
       end,
       batchSize: flags["batch-size"],
+      edit,
       signal: io.signal,
       async onStep({ step, x, x0 }, { number, batches }) {
         bar.update(number * steps + step, batches > 1 ? `batch ${number + 1} of ${batches}` : "");

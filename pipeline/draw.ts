@@ -4,6 +4,7 @@
  * @module
  */
 import * as tf from "tfjs";
+import type { Edit } from "../editing/edit.ts";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
 import type { Images } from "../plugin.ts";
@@ -11,7 +12,7 @@ import { familyOf } from "../schedules/mod.ts";
 import { type Denoiser, guidedPredict } from "./denoiser.ts";
 import { edgeOf, type Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
-import { type Progress, run } from "./run.ts";
+import { type Progress, run, startDeviation } from "./run.ts";
 import { conditionsOf, type Settings } from "./settings.ts";
 
 /** A part of a run and how it is cut into batches. */
@@ -22,6 +23,8 @@ export interface Draw {
   readonly first: number;
   readonly end: number;
   readonly batchSize: number;
+  /** What it begins with and keeps, where that is not noise alone. */
+  readonly edit?: Edit | undefined;
   readonly signal?: AbortSignal | undefined;
   /** After each step of each batch. */
   onStep?(progress: Progress, batch: Batch): void | Promise<void>;
@@ -51,9 +54,17 @@ export async function bitmapsOf(
   return toBitmaps(unit ? values.map((value) => 2 * value - 1) : values, x.shape);
 }
 
-/** The images that a run starts with: noise alone. */
-function startImages(noise: ImageNoise, deviation: number): Images {
-  return tf.tidy(() => tf.mul(tf.tensor4d(noise.draw(), [...noise.shape]), deviation));
+/** The images that a run starts with: noise alone, unless it edits. */
+function startImages(
+  noise: ImageNoise,
+  { plan, settings, edit }: Draw,
+  indices: readonly number[],
+) {
+  const [level] = plan.levels;
+  const deviation = plan.start ?? (level && startDeviation(level));
+  if (level === undefined || deviation === undefined) return undefined; // which run() refuses
+  return edit?.begin({ noise, rng: settings.rng, indices, level, deviation }) ??
+    tf.tidy(() => tf.mul(tf.tensor4d(noise.draw(), [...noise.shape]), deviation));
 }
 
 /**
@@ -62,7 +73,7 @@ function startImages(noise: ImageNoise, deviation: number): Images {
  * @throws What {@linkcode run} throws, and the reason of an aborted signal.
  */
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
-  const { plan, settings, first, end, batchSize, signal, onStep } = draw;
+  const { plan, settings, first, end, batchSize, edit, signal, onStep } = draw;
   const { model } = denoiser;
   const { in_channels: channels } = model.unet.config;
   const edge = edgeOf(model);
@@ -76,9 +87,9 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       edge,
       channels,
     ]);
-    const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
+    const initial = startImages(noise, draw, batch.indices);
     const x = await run({
-      sampler: plan.sampler,
+      sampler: edit?.around?.(plan.sampler) ?? plan.sampler,
       path: plan.levels,
       process: plan.process,
       start: initial,
@@ -92,7 +103,8 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       signal,
       onStep: (progress) => onStep?.(progress, batch),
     }).finally(() => initial?.dispose());
-    const bitmaps = await bitmapsOf(x, model);
+    const drawn = await bitmapsOf(x, model);
+    const bitmaps = edit?.finish ? drawn.map(edit.finish) : drawn;
     x.dispose();
     yield { ...batch, bitmaps };
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { describeEdit, editOfImage, type EditSettings, parseEdit } from "../editing/settings.ts";
 import { imageSeeds, type NoiseKind, parseSeed, type Seed } from "../noise/mod.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { readNumber } from "../plugins/number.ts";
@@ -30,6 +31,8 @@ export interface Settings {
   readonly timesteps?: readonly number[] | undefined;
   readonly sigmas?: readonly number[] | undefined;
   readonly rng: NoiseKind;
+  /** What it begins with and keeps, where that is not noise alone. */
+  readonly edit?: EditSettings | undefined;
 }
 
 /** The key of {@linkcode Settings} among a PNG's texts. */
@@ -50,6 +53,7 @@ export function settingsText(
     `Size: ${size}`,
     `Model: ${settings.model}`,
     `RNG: ${settings.rng}`,
+    ...settings.edit ? describeEdit(settings.edit) : [],
     `Version: denoise ${version}`,
   ].join(", ");
   const own = { ...settings, seed: String(settings.seed), version };
@@ -95,6 +99,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isCount(count) || !isCount(steps) || !isTexts(classes) || !isTexts(guidance)) throw fail();
   if (!isNumbers(timesteps) || !isNumbers(sigmas)) throw fail();
   if (rng !== "philox" && rng !== "torch") throw fail();
+  const edit = value.edit === undefined ? undefined : parseEdit(value.edit);
+  if (value.edit !== undefined && edit === undefined) throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -108,6 +114,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
+    ...edit && { edit },
   };
 }
 
@@ -119,6 +126,7 @@ export function settingsOfImage(settings: Settings, index: number): Settings {
     seed: imageSeeds(settings.seed, 1, index)[0] ?? settings.seed,
     count: 1,
     classes: label === undefined ? [] : [label],
+    ...settings.edit && { edit: editOfImage(settings.edit, index) },
   };
 }
 
