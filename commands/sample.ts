@@ -439,7 +439,7 @@ async function draw(
     }
     const seconds = (performance.now() - started) / 1000;
     io.detail(`${drawn} images of ${steps} steps in ${seconds.toFixed(1)} s`);
-    if (files.length > 0) io.log(describeFiles(files, settings));
+    if (files.length > 0) io.log(describeFiles(files, settings.seed));
     if (flags.json) {
       const record = { ...settings, seed: String(settings.seed), drawn, files, seconds };
       await io.write(JSON.stringify(record, null, 2));
@@ -474,10 +474,11 @@ async function saveTrajectory(
   await writeAtomic(path, encodeApng(sheets, { delay, hold: 2000, text }));
 }
 
-function describeFiles(files: readonly string[], { seed }: Settings): string {
+/** What was written, in one line. */
+export function describeFiles(files: readonly string[], seed?: Seed): string {
   const [first = ""] = files;
   const names = files.length <= 3
     ? files.join(", ")
     : `${files.length} files, ${first} to ${basename(files.at(-1) ?? "")}`;
-  return `Wrote ${names} (seed ${seed})`;
+  return `Wrote ${names}${seed === undefined ? "" : ` (seed ${seed})`}`;
 }

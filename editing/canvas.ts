@@ -4,7 +4,7 @@
  * @module
  */
 import { decodeImage } from "../images/load.ts";
-import type { Bitmap } from "../images/pixels.ts";
+import { type Bitmap, fromBytes } from "../images/pixels.ts";
 
 /** The picture under a run, of the model's size. */
 export interface Canvas {
@@ -125,4 +125,13 @@ export function keepPixels(drawn: Bitmap, { image, open }: Canvas): Bitmap {
     open[Math.floor(i / channels)] === 1 ? value : image.pixels[i] ?? value
   );
   return { ...drawn, pixels };
+}
+
+/**
+ * Bytes in the units of a model.
+ *
+ * @param unit True where its pixels are from 0 to 1, in place of -1 to 1.
+ */
+export function modelPixels({ pixels }: Bitmap, unit: boolean): Float32Array<ArrayBuffer> {
+  return unit ? Float32Array.from(pixels, (byte) => byte / 255) : fromBytes(pixels);
 }

@@ -4,11 +4,11 @@
  * @module
  */
 import * as tf from "tfjs";
-import { type Bitmap, fromBytes } from "../images/pixels.ts";
+import type { Bitmap } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, type NoiseKind, parseSeed } from "../noise/mod.ts";
 import type { Images, Level, Sampler } from "../plugin.ts";
 import type { Chosen } from "../plugins/load.ts";
-import { type Canvas, type CanvasSize, keepPixels, layOut } from "./canvas.ts";
+import { type Canvas, type CanvasSize, keepPixels, layOut, modelPixels } from "./canvas.ts";
 import { chooseInpainting, inpainting } from "./inpaint.ts";
 import { type NoiseFile, readNoise } from "./noise_file.ts";
 import type { EditSettings, Source } from "./settings.ts";
@@ -120,7 +120,7 @@ export async function openEdit(
 }
 
 /** An edit of pictures and noise that have been read. */
-function makeEdit(
+export function makeEdit(
   { strength = 1, inpaint, noise, variations }: EditSettings,
   { canvas, file, unit }: {
     readonly canvas?: Canvas | undefined;
@@ -174,11 +174,6 @@ function makeEdit(
   };
 }
 
-/** Bytes in the units of a model. */
-function modelPixels({ pixels }: Bitmap, unit: boolean): Float32Array<ArrayBuffer> {
-  return unit ? Float32Array.from(pixels, (byte) => byte / 255) : fromBytes(pixels);
-}
-
 function checkNoise(
   { shape: [, height, width, channels] }: NoiseFile,
   path: string,
@@ -188,4 +183,16 @@ function checkNoise(
   throw new RangeError(
     `Cannot use --noise ${path}: it is of ${width}x${height}x${channels}, the model draws ${target.width}x${target.height}x${target.channels}`,
   );
+}
+
+/** An edit that begins with x as it is given for each image of a run, NHWC at the first level. */
+export function givenNoise(of: (index: number) => Float32Array): Edit {
+  return {
+    begin({ noise, indices }) {
+      const values = noise.draw(); // drawn though not used: later draws stay those of its seed
+      const span = values.length / indices.length;
+      for (const [i, index] of indices.entries()) values.set(of(index), i * span);
+      return tf.tensor4d(values, [...noise.shape]);
+    },
+  };
 }

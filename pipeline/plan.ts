@@ -7,6 +7,7 @@
 import { editedPath } from "../editing/path.ts";
 import type { EditSettings } from "../editing/settings.ts";
 import { guidances as builtinGuidances } from "../guidance/mod.ts";
+import { operators } from "../guidance/operators/mod.ts";
 import type { Guidance, Level, Sampler } from "../plugin.ts";
 import { choosePlugin, type Chosen, resolveSpec } from "../plugins/load.ts";
 import type { Kind } from "../plugins/options.ts";
@@ -126,7 +127,9 @@ function chooseRoute({ scheduler, recommended }: Sampled, process: Process, wish
 export function namesCode(kind: Kind, text: string): boolean {
   const builtins = kind === "sampler" ? builtinSamplers : builtinGuidances;
   const { name, options } = resolveSpec(text, builtins, { aliases });
-  return !Object.hasOwn(builtins, name) || options["file"] !== undefined; // a loss is code, too
+  const { file, operator } = options; // a loss is code, too
+  return !Object.hasOwn(builtins, name) || file !== undefined ||
+    operator !== undefined && !Object.hasOwn(operators, operator);
 }
 
 /** Code is run where a person names it, never because a model does. */
