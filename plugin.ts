@@ -136,10 +136,21 @@ export interface Step<O extends Options> {
 /**
  * What a guidance may ask for: the prediction without the label; the slope of a classifier; the
  * prediction for its option `class`; that of a worse model, its option `model`; the function that
- * the file of its option `file` exports, and the slope of the network.
+ * the file of its option `file` exports, and the slope of the network; the prediction without
+ * self-attention in the layers of its option `layers`; the attention that each place receives; the
+ * prediction for other images.
  */
 export type Need = typeof NEEDS[number];
-export const NEEDS = ["unconditional", "classifier", "class", "model", "loss"] as const;
+export const NEEDS = [
+  "unconditional",
+  "classifier",
+  "class",
+  "model",
+  "loss",
+  "perturbed",
+  "attention",
+  "again",
+] as const;
 
 /** A prediction, and what the guidance that made it remembers for its next call. */
 export interface Guided<H = unknown> extends Prediction {
@@ -188,6 +199,15 @@ export interface Guide<O extends Options> {
    * with the label.
    */
   readonly throughNetwork: (slope: Images) => Promise<Images>;
+  /** The labelled prediction with self-attention off in the layers that the option `layers` names. */
+  readonly perturbed: () => Promise<Prediction>;
+  /**
+   * How much attention each place receives in the middle of the network, `[batch, height, width, 1]`
+   * as large as x; its mean is 1.
+   */
+  readonly attention: () => Promise<Images>;
+  /** The labelled prediction for other images at the same level. */
+  readonly again: (x: Images) => Promise<Prediction>;
   /** True where the sampler adds {@linkcode Prediction.shift} to its mean. */
   readonly takesShift: boolean;
   /** Options that vary along the path have the value of this step. */

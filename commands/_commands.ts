@@ -12,6 +12,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "draws images from a model",
     load: () => import("./sample.ts"),
   },
+  sweep: {
+    summary: "compares samplers, guidances and steps on one labelled sheet and a page",
+    load: () => import("./sweep.ts"),
+  },
   invert: {
     summary: "finds the noise that pictures come from (DDIM inversion)",
     load: () => import("./invert.ts"),

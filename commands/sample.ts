@@ -364,7 +364,7 @@ function describePath(levels: readonly Level[]): string {
 }
 
 /** Stdout where `--json` has it: images go to a new file, as on a terminal. */
-const TAKEN = {
+export const TAKEN = {
   isTerminal: () => true,
   write: () => Promise.reject(new Error("stdout holds JSON")),
 };

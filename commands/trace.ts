@@ -182,7 +182,7 @@ async function encode(
     if (name === "sample") return [batch, channels, height, width];
     return { shape: [batch], dtype: name === "class_labels" ? "int32" : "float32" };
   });
-  const traced = traceComputation(channelsFirst, checkpointEdges(weights, false), forms, false);
+  const traced = traceComputation(channelsFirst, checkpointEdges(weights, false), forms, "any");
   const names = new Map([
     ...inputs.map((name, index) => [inputName(index), name] as const),
     [outputName(0), output] as const,

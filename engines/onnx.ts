@@ -7,6 +7,7 @@
 import * as tf from "tfjs";
 import type { Weights } from "../models/weights.ts";
 import type { Compiled, Computation, Engine, Iterated, Iteration, StatePart } from "./engine.ts";
+import type { Target } from "./onnx/graph.ts";
 import type { Numbers, Parcel } from "./onnx/messages.ts";
 import { packModel } from "./onnx/package.ts";
 import { checkpointEdges } from "./onnx/parameters.ts";
@@ -56,6 +57,10 @@ export interface OnnxEngine extends Engine {
 interface Place {
   readonly threads: number;
   readonly provider: ProviderName;
+}
+
+function targetOf({ provider }: Place): Target {
+  return provider === "cpu" && Deno.build.arch === "x86_64" ? "blocks" : "runtime";
 }
 
 /**
@@ -162,7 +167,7 @@ export function trace(
   inputs: readonly InputForm[],
 ): Uint8Array<ArrayBuffer> {
   const source = checkpointEdges(weights, false);
-  return encodeModel(traceComputation(computation, source, inputs, false).model);
+  return encodeModel(traceComputation(computation, source, inputs, "any").model);
 }
 
 function compile(
@@ -174,7 +179,7 @@ function compile(
   const opened = new Map<string, Opened>(); // by the inputs' forms, the latest use last
   const prepare = (forms: readonly InputForm[]): Promise<Session> => {
     const source = checkpointEdges(weights, true);
-    return openGraph(runtime, traceComputation(computation, source, forms), place);
+    return openGraph(runtime, traceComputation(computation, source, forms, targetOf(place)), place);
   };
   const use = async <T>(
     inputs: readonly tf.Tensor[],
@@ -224,7 +229,8 @@ function iterate(
   }));
   const open = async (inputs: readonly tf.Tensor[]): Promise<Session> => {
     const forms = [...start.map(({ shape }) => shape), ...inputs.map(formOf)];
-    const traced = traceComputation(computation, checkpointEdges(new Map(), true), forms);
+    const source = checkpointEdges(new Map(), true);
+    const traced = traceComputation(computation, source, forms, targetOf(place));
     // Threads that spin beside other programs nearly double the time of a long step.
     const session = await openGraph(runtime, traced, { ...place, spins: false });
     await session.hold(parcels);

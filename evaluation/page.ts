@@ -1,12 +1,12 @@
 /**
- * An evaluation as one HTML file that holds all it shows: no script, nothing from elsewhere.
+ * An evaluation as one HTML file.
  *
  * @module
  */
 import { type Bitmap } from "../images/pixels.ts";
-import { encodePng } from "../images/png.ts";
 import { makeSheet } from "../images/sheet.ts";
 import type { Point } from "./history.ts";
+import { escape, pageFile, pictureUri } from "./html.ts";
 import { plot } from "./plot.ts";
 import { headline, type Report, valueText } from "./report.ts";
 
@@ -30,43 +30,21 @@ export interface Page {
 /** The page's file. */
 export function pageHtml({ report, samples, likenesses, history }: Page): string {
   const title = `${report.samples.name} against ${report.reference.name}`;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<h1>${escape(title)}</h1>
-<pre>${escape(headline(report).join("\n"))}</pre>
-${report.warnings.map((text) => `<p class="warning">${escape(sentence(text))}</p>`).join("\n")}
+  const warnings = report.warnings.map((text) =>
+    `<p class="warning">${escape(sentence(text))}</p>`
+  );
+  return pageFile(
+    title,
+    `<pre>${escape(headline(report).join("\n"))}</pre>
+${warnings.join("\n")}
 <h2>Figures</h2>
 ${figuresTable(report)}
 ${history.length === 0 ? "" : `<h2>Over the checkpoints</h2>\n${plots(history, report)}`}
 <h2>Samples</h2>
 ${samples.length === 0 ? "" : picture(makeSheet(samples), `${samples.length} samples`, 2)}
-${likenesses.length === 0 ? "" : likenessTable(likenesses)}
-</body>
-</html>
-`;
+${likenesses.length === 0 ? "" : likenessTable(likenesses)}`,
+  );
 }
-
-const STYLE = `
-:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-pre { font: 13px/1.5 ui-monospace, monospace; overflow-x: auto; }
-table { border-collapse: collapse; }
-th, td { padding: 0.25rem 1rem 0.25rem 0; text-align: left; border-bottom: 1px solid #8884; }
-td.value { font-variant-numeric: tabular-nums; }
-img { image-rendering: pixelated; max-width: 100%; }
-figure { display: inline-block; margin: 0 1rem 1rem 0; } figcaption { font-size: 0.85rem; }
-.warning { border-left: 4px solid #d90; padding-left: 0.75rem; }
-svg { margin: 0 1rem 1rem 0; } svg text { fill: currentColor; font: 11px system-ui, sans-serif; }
-.plots { display: flex; flex-wrap: wrap; }
-`;
 
 function figuresTable({ figures, skipped, samples }: Report): string {
   const count = samples.count.toLocaleString("en-US");
@@ -94,7 +72,7 @@ function plots(history: readonly Point[], { figures }: Report): string {
       const points = history.flatMap(({ step, figures }) =>
         figures[name] === undefined ? [] : [[step, figures[name]] as const]
       );
-      return plot(escape(labels.get(name) ?? name), points);
+      return plot({ title: escape(labels.get(name) ?? name), x: "step", lines: [{ points }] });
     }).join("\n")
   }\n</div>`;
 }
@@ -118,23 +96,8 @@ their distance in the space of the features. Copies of training images would sta
 
 /** An image inside the page, at a whole multiple of its size. */
 function picture(bitmap: Bitmap, alt: string, scale: number): string {
-  const png = encodePng(bitmap.pixels, bitmap);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];
-  return `<img width="${width}" height="${height}" alt="${alt}" src="data:image/png;base64,${
-    base64(png)
-  }">`;
-}
-
-function base64(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
-  }
-  return btoa(text);
-}
-
-function escape(text: string): string {
-  return text.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+  return `<img width="${width}" height="${height}" alt="${alt}" src="${pictureUri(bitmap)}">`;
 }
 
 const sentence = (text: string) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;

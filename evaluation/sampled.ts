@@ -9,7 +9,8 @@ import { exists } from "@std/fs";
 import { writeAtomic } from "../images/atomic.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import { drawBatches } from "../pipeline/draw.ts";
-import { edgeOf, type Model } from "../pipeline/model.ts";
+import type { Weights } from "../models/weights.ts";
+import { edgeOf, isThere, type Model } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import type { Settings } from "../pipeline/settings.ts";
 import type { Dataset } from "../training/data/mod.ts";
@@ -36,16 +37,34 @@ export async function runKey({ model, engine }: Denoiser, run: SampledRun): Prom
     seed: String(settings.seed),
     batchSize: run.batchSize,
     engine: engine.name,
+    scheduler: model.scheduler,
     weights,
     classifier,
+    code: await codeDigests(run.plan),
   });
   return (await sha256(new TextEncoder().encode(text))).slice(0, 12);
 }
 
+/** Digests that were made already: checkpoints are large, and a sweep asks for one in every cell. */
+const known = new WeakMap<Weights, Promise<string>>();
+
 /** A digest of a checkpoint's files; of weights that are in none, nothing. */
-async function weightsDigest(weights: Denoiser["model"]["unet"]["weights"]): Promise<string> {
+function weightsDigest(weights: Weights): Promise<string> {
   const paths = new Set([...weights.values()].flatMap(({ file }) => file ? [file.path] : []));
-  const digests = [...paths].map(async (path) => await sha256(await Deno.readFile(path)));
+  const digest = known.get(weights) ?? fileDigests([...paths]);
+  known.set(weights, digest);
+  return digest;
+}
+
+/** A digest of the files that plugins come from or read: an edited one draws other images. */
+function codeDigests({ sampler, guidances }: Plan): Promise<string> {
+  const named = [sampler, ...guidances]
+    .flatMap(({ source, options }) => [source, `${options["file"] ?? ""}`]);
+  return fileDigests(named.filter((path) => /\.[cm]?[jt]s$/.test(path) && isThere(path)));
+}
+
+async function fileDigests(paths: readonly string[]): Promise<string> {
+  const digests = paths.map(async (path) => await sha256(await Deno.readFile(path)));
   return (await Promise.all(digests)).join();
 }
 

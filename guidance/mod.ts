@@ -14,6 +14,8 @@ export const guidances = {
   frequency: () => import("./frequency.ts"),
   loss: () => import("./loss.ts"),
   negative: () => import("./negative.ts"),
+  pag: () => import("./pag.ts"),
   rescale: () => import("./rescale.ts"),
+  sag: () => import("./sag.ts"),
   threshold: () => import("./threshold.ts"),
 } as const;

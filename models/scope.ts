@@ -54,7 +54,25 @@ export interface Scope {
   parameter(name: string, shape: readonly number[], layout: Layout, init: Init): tf.Tensor;
   /** True where the checkpoint holds the name; creation answers with `otherwise`. */
   has(name: string, otherwise: boolean): boolean;
+  /** Computes a layer of self-attention its own way, where somebody looks into the network. */
+  readonly attend?: Attend | undefined;
+  /** The same scope, whose layers of self-attention are computed by `attend`. */
+  attending(attend: AttendLayer): Scope;
 }
+
+/**
+ * A layer of self-attention over heads: query, key and value, `[batch, tokens, heads * size]`, and so
+ * is the answer.
+ */
+export type Attend = (
+  query: tf.Tensor3D,
+  key: tf.Tensor3D,
+  value: tf.Tensor3D,
+  heads: number,
+) => tf.Tensor3D;
+
+/** An {@linkcode Attend} that is told the name of the layer. */
+export type AttendLayer = (layer: string, ...parts: Parameters<Attend>) => tf.Tensor3D;
 
 /** Supplies parameters to a {@linkcode scopeOf}. */
 export interface ParameterSource {
@@ -63,12 +81,14 @@ export interface ParameterSource {
 }
 
 /** A scope over a source, rooted at `prefix`. */
-export function scopeOf(source: ParameterSource, prefix = ""): Scope {
+export function scopeOf(source: ParameterSource, prefix = "", attend?: AttendLayer): Scope {
   const full = (name: string) => prefix === "" ? name : `${prefix}.${name}`;
   return {
-    at: (...names) => scopeOf(source, full(names.join("."))),
+    at: (...names) => scopeOf(source, full(names.join(".")), attend),
     parameter: (name, shape, layout, init) => source.get({ name: full(name), shape, layout, init }),
     has: (name, otherwise) => source.has(full(name), otherwise),
+    attend: attend && ((...parts) => attend(prefix, ...parts)),
+    attending: (attend) => scopeOf(source, prefix, attend),
   };
 }
 

@@ -74,7 +74,8 @@ export function selfAttention(
   const tokens = tf.reshape(normed, [batch, height * width, channels]) as tf.Tensor3D;
   const project = (name: string) => linear(scope.at(name), tokens, channels);
   const heads = channels / (config.attention_head_dim ?? channels);
-  const mixed = attention(project("to_q"), project("to_k"), project("to_v"), heads);
+  const attend = scope.attend ?? attention;
+  const mixed = attend(project("to_q"), project("to_k"), project("to_v"), heads);
   const out = linear(scope.at("to_out", 0), mixed, channels, { zero: true });
   const sum = tf.add(x, tf.reshape(out, x.shape)) as tf.Tensor4D;
   return outputScale === 1 ? sum : tf.div(sum, outputScale);

@@ -6,6 +6,8 @@
 import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
+import { perturbed, receivedAttention } from "../models/self_attention.ts";
+import type { Scope } from "../models/scope.ts";
 import { unet2d } from "../models/unet_2d.ts";
 import {
   combine,
@@ -45,6 +47,10 @@ export interface Denoiser {
   readonly gradient?: Compiled | undefined;
   /** `(d answer / d x)ᵀ slope` of the UNet: x, t, slope and labels. */
   readonly pullback?: Compiled | undefined;
+  /** The UNet without self-attention in some layers, by their names. */
+  readonly perturbed?: ((layers: string) => Compiled) | undefined;
+  /** How much attention each place receives in the middle of the UNet, `[batch, tokens]`. */
+  readonly attention?: Compiled | undefined;
   /** The networks of another model on the same engine, opened once. */
   readonly other?: ((model: string) => Networks) | undefined;
   /** `together` where absent. */
@@ -61,6 +67,9 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
   const { config, weights } = model.unet;
   const { classifier } = model;
   const others = new Map<string, Networks>();
+  const blind = new Map<string, Compiled>();
+  const unetOf = (...[x, t, labels]: (tf.Tensor | undefined)[]) => (scope: Scope) =>
+    unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined);
   return {
     model,
     engine,
@@ -69,10 +78,19 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
       model.scheduler,
       config.out_channels === 2 * config.in_channels,
     ),
-    network: engine.compile(
-      (scope, x, t, labels) => [
-        unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined),
-      ],
+    network: engine.compile((scope, ...inputs) => [unetOf(...inputs)(scope)], weights),
+    perturbed(layers) {
+      const known = blind.get(layers);
+      if (known !== undefined) return known;
+      const compiled = engine.compile(
+        (scope, ...inputs) => [perturbed(unetOf(...inputs), scope, layers)],
+        weights,
+      );
+      blind.set(layers, compiled);
+      return compiled;
+    },
+    attention: engine.compile(
+      (scope, ...inputs) => [receivedAttention(unetOf(...inputs), scope)],
       weights,
     ),
     pullback: engine.compile(
@@ -181,9 +199,14 @@ export function guidedPredict(
     ]);
     const parts = blend?.map(({ labels }) => labels) ?? (labels ? [labels] : []);
     const answers = await callNetwork(networks, [...asked, ...parts], x, at);
-    const answerOf = (labels?: Int32Array) =>
-      toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
-    const unguided = blend ? blended(blend, answerOf) : answerOf(labels);
+    const predictionOf = (answers: ReadonlyMap<string, Images>, x: Images) => {
+      const answerOf = (labels?: Int32Array) =>
+        toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
+      return { answerOf, labelled: blend ? blended(blend, answerOf) : answerOf(labels) };
+    };
+    const { answerOf, labelled: unguided } = predictionOf(answers, x);
+    const labelledBy = async (network: Compiled, x: Images) =>
+      predictionOf(await callNetwork({ ...networks, network }, parts, x, at), x).labelled;
     let prediction = unguided;
     for (const [index, { plugin, options, loss, classes, other, gradient }] of active) {
       const lacks = (need: Need) => new TypeError(`it must list "${need}" in needs`);
@@ -213,6 +236,22 @@ export function guidedPredict(
           },
           throughNetwork: (slope) =>
             throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at),
+          perturbed: () =>
+            ask(
+              "perturbed",
+              () =>
+                labelledBy(
+                  (networks.perturbed as NonNullable<Networks["perturbed"]>)(
+                    `${options["layers"]}`,
+                  ),
+                  x,
+                ),
+            ),
+          again: (x) => ask("again", () => labelledBy(networks.network, x)),
+          async attention() {
+            if (!has("attention")) throw lacks("attention");
+            return await callAttention(networks, parts[0], x, at);
+          },
           takesShift,
           options: optionsAt(plugin.options, options, share),
         }, memory[index]);
@@ -264,6 +303,12 @@ function answersFor(
     throw fail("it needs a class to pull the images to; give one with --class");
   }
   if (needs("loss") && networks.pullback === undefined) throw fail("it has no slope");
+  if (
+    needs("perturbed") && networks.perturbed === undefined ||
+    needs("attention") && networks.attention === undefined
+  ) {
+    throw fail("its self-attention cannot be reached");
+  }
   return {
     classes: needs("class") ? labels?.map(() => number) : undefined,
     other: needs("model") ? guidedPredict(other, conditions, [], false) : undefined,
@@ -355,6 +400,24 @@ async function throughNetwork(
     slopes.push(direct, networkInput(through as Images, at, parameterization)); // a factor alone
   }
   return tf.addN(slopes);
+}
+
+/** The attention that each place receives, spread over the pixels that it stands for. */
+async function callAttention(
+  { attention, parameterization }: Networks,
+  labels: Int32Array | undefined,
+  x: Images,
+  at: Level,
+): Promise<Images> {
+  const [batch, height, width] = x.shape;
+  const [received] = await (attention as Compiled)( // which was checked before the first step
+    networkInput(x, at, parameterization),
+    tf.fill([batch], at.t),
+    ...labels ? [tf.tensor1d(labels, "int32")] : [],
+  );
+  const side = Math.round(Math.sqrt(height * width * batch / (received?.size ?? 1)));
+  const map = tf.reshape(received as tf.Tensor, [batch, height / side, width / side, 1]) as Images;
+  return tf.image.resizeNearestNeighbor(map, [height, width]);
 }
 
 async function callGradient(

@@ -176,6 +176,9 @@ export async function loadPlugin<K extends Kind>(
   return checkPlugin(kind, name, module.default);
 }
 
+/** The option that says more of what a guidance needs. */
+const NAMED = { class: "class", model: "model", loss: "file", perturbed: "layers" } as const;
+
 /**
  * Checks that a value is a plugin: what the types of the contract promise, also for JavaScript.
  *
@@ -209,7 +212,7 @@ export function checkPlugin<K extends Kind>(kind: K, name: string, value: unknow
     throw fail(`has a wrong needs: it must be a list of ${NEEDS.join(" and ")}`);
   }
   if (!isRecord(options)) throw fail("has no options (an empty object where it takes none)");
-  for (const [need, key] of [["class", "class"], ["model", "model"], ["loss", "file"]] as const) {
+  for (const [need, key] of Object.entries(NAMED)) {
     const option = options[key];
     if (
       kind === "guidance" && Array.isArray(needs) && needs.includes(need) &&

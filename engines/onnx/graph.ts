@@ -73,19 +73,28 @@ export interface Form {
   readonly dims: readonly number[];
 }
 
+/**
+ * What a graph is made for: any program that reads ONNX; ONNX Runtime, with nodes of its own; or its
+ * provider for x86-64 processors, which computes convolutions on blocks of channels.
+ */
+export type Target = "any" | "runtime" | "blocks";
+
 /** Builds a graph. */
 export class Graph {
   readonly inputs: Edge[] = [];
   /** Whether nodes beyond ONNX's own, of ONNX Runtime, may be used. */
   readonly fuses: boolean;
+  /** Whether convolutions are computed on blocks of channels. */
+  readonly blocked: boolean;
   readonly #nodes: Node[] = [];
   readonly #known = new Map<string, readonly Edge[]>();
   readonly #constants = new Map<string, Edge>();
   readonly #taken = new Set<string>();
   #edges = 0;
 
-  constructor(fuses = true) {
-    this.fuses = fuses;
+  constructor(target: Target = "blocks") {
+    this.fuses = target !== "any";
+    this.blocked = target === "blocks";
   }
 
   #name(): string {

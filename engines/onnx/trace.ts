@@ -7,7 +7,7 @@ import * as tf from "tfjs";
 import { type ParameterSpec, type Scope, scopeOf, TO_STORED } from "../../models/scope.ts";
 import type { Computation } from "../engine.ts";
 import { BACKEND, KERNELS, type TraceBackend, traceBackend } from "./backend.ts";
-import { type Edge, Graph, type Model } from "./graph.ts";
+import { type Edge, Graph, type Model, type Target } from "./graph.ts";
 import { elementType, natural, plain, type Value, value } from "./value.ts";
 
 const STACK = 100; // frames, so that an error names the network's own function
@@ -50,16 +50,16 @@ function parameterValue(graph: Graph, spec: ParameterSpec, source: EdgeSource): 
 /**
  * Runs a computation on the tracing backend.
  *
- * @param fuses Whether nodes of ONNX Runtime may be used beside ONNX's own
+ * @param target What the graph is made for
  */
 export function traceComputation(
   computation: Computation,
   source: EdgeSource,
   forms: readonly InputForm[],
-  fuses = true,
+  target: Target = "blocks",
 ): Trace {
   const backend = traceBackend();
-  const graph = new Graph(fuses);
+  const graph = new Graph(target);
   const parameters = new Map<string, ParameterSpec>();
   const tensor = (value: Value) => {
     const { dataId, shape, dtype } = backend.hold(value);

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
 import { type Page, pageHtml } from "../../evaluation/page.ts";
 import type { Bitmap } from "../../images/pixels.ts";
+import { chromium, flagsIn, without } from "../_browser.ts";
 
 const bitmap = (shade: number): Bitmap => ({
   pixels: new Uint8Array(64).fill(shade),
@@ -28,17 +29,6 @@ const PAGE: Page = {
   history: [1, 2, 3].map((i) => ({ step: 100 * i, figures: { fid: 9 / i, kid: 1 / i } })),
 };
 
-/** Chromium's program, where there is one. */
-const browser = ["chromium", "chromium-browser", "google-chrome"].find((name) => {
-  try {
-    return new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" })
-      .outputSync().success;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
-});
-
 /** Tells in the title what a browser has made of the page. */
 const PROBE = `<script>
 addEventListener("load", () => {
@@ -57,22 +47,16 @@ addEventListener("load", () => {
 </script>`;
 
 Deno.test({
-  name: `the page opens in headless Chromium${
-    browser === undefined ? " (left out: no chromium here; apt-get install chromium)" : ""
-  }`,
-  ignore: browser === undefined,
+  name: `the page opens in headless Chromium${without}`,
+  ignore: chromium === undefined,
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "page" });
     try {
       const path = join(folder, "page.html");
       await Deno.writeTextFile(path, pageHtml(PAGE) + PROBE);
-      const { stdout } = await new Deno.Command(browser ?? "", {
+      const { stdout } = await new Deno.Command(chromium ?? "", {
         args: [
-          "--headless",
-          "--no-sandbox", // Chromium has none for root
-          "--disable-gpu",
-          "--disable-dev-shm-usage",
-          `--user-data-dir=${join(folder, "profile")}`,
+          ...flagsIn(folder),
           "--window-size=1000,1200",
           "--dump-dom",
           toFileUrl(path).href,

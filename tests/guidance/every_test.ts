@@ -56,12 +56,14 @@ Deno.test("any two guidances keep the halves of x, and ask for no more than each
       const title = `${first.name} then ${second.name}`;
       assert(apart < 1e-5 * size, `${title}: x is off by ${apart}`);
       assertEquals(tf.memory().numTensors, before, title);
-      assertEquals(model.calls.length, 1, title);
+      assertEquals(model.calls.length, 1 + count(pair, "again"), title);
       const batch = model.calls[0]?.batch ?? NaN;
       assert(batch <= 2 * (1 + halvesOf(first) + halvesOf(second)), `${title}: ${batch}`);
       assertEquals(model.gradients.length, count(pair, "classifier"), title);
       assertEquals(model.pullbacks.length, count(pair, "loss"), title);
       assertEquals(model.others.length, count(pair, "model"), title);
+      assertEquals(model.blind.length, count(pair, "perturbed"), title);
+      assertEquals(model.looks.length, count(pair, "attention"), title);
     }
   }
 });

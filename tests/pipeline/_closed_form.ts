@@ -163,6 +163,10 @@ export interface ClosedForm {
   readonly gradient?: ((noisy: Noisy) => Float64Array) | null;
   /** The model that a guidance's option `model` names; a {@linkcode blurred} one where absent. */
   readonly other?: Mixture;
+  /** What it sees without self-attention; {@linkcode blurred} where absent. */
+  readonly perturbed?: Mixture;
+  /** How much attention a place receives. */
+  readonly received?: (place: number) => number;
 }
 
 /** Guided predictions of a model in closed form, and a list of the calls of its networks. */
@@ -173,10 +177,14 @@ export function closedForm(form: ClosedForm): {
   readonly pullbacks: readonly Call[];
   /** The calls of the network of a model that a guidance names. */
   readonly others: readonly Call[];
+  /** The calls of the network without self-attention, and of its attention. */
+  readonly blind: readonly Call[];
+  readonly looks: readonly Call[];
 } {
   const { mixture, type = "sample", variance, conditions = {}, guidances = [] } = form;
   const [calls, gradients]: [Call[], Call[]] = [[], []];
   const [pullbacks, others]: [Call[], Call[]] = [[], []];
+  const [blind, looks]: [Call[], Call[]] = [[], []];
   let at: Level = { t: NaN, alpha: NaN, sigma: NaN };
   const noisyOf = (
     list: Call[] | undefined,
@@ -228,6 +236,14 @@ export function closedForm(form: ClosedForm): {
       ]);
     },
     other: () => networksOf(form.other ?? blurred(mixture), others),
+    perturbed: () => networksOf(form.perturbed ?? blurred(mixture), blind).network,
+    attention(...inputs) {
+      noisyOf(looks, inputs);
+      const [batch = 0, height = 0, width = 0] = inputs[0]?.shape ?? [];
+      const received = form.received ?? ((place) => place % 3); // of mean 1 nearly
+      const values = Array.from({ length: height * width }, (_, place) => received(place));
+      return Promise.resolve([tf.tile(tf.tensor2d(values, [1, height * width]), [batch, 1])]);
+    },
   });
   const networks = networksOf(mixture, calls);
   const predict = guidedPredict(networks, conditions, guidances, form.takesShift ?? false);
@@ -236,6 +252,8 @@ export function closedForm(form: ClosedForm): {
     gradients,
     pullbacks,
     others,
+    blind,
+    looks,
     predict(x, level, ...rest) {
       at = level;
       return predict(x, level, ...rest);

@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import * as tf from "tfjs";
+import { scopeOf } from "../../models/scope.ts";
 import { encoderUNet, parseEncoderUNetConfig } from "../../models/encoder_unet.ts";
 import { type BatchOptions, makeBatches } from "../../training/batches.ts";
 import { accuracyByBand, BANDS, classifierTask } from "../../training/classifier.ts";
@@ -104,11 +105,7 @@ Deno.test("classifierTask() starts at the loss of guessing, and needs labels", (
     const batch = await task.batch(0);
     tf.tidy(() => {
       const specs = recordParameters((scope) => task.probe(scope));
-      const zeros = {
-        at: () => zeros,
-        has: () => true,
-        parameter: (_: string, shape: readonly number[]) => tf.zeros([...shape]),
-      };
+      const zeros = scopeOf({ get: ({ shape }) => tf.zeros([...shape]), has: () => true });
       assertThrows(() => task.loss(zeros, batch), TypeError, "without labels");
       const labels = tf.zeros<tf.Rank.R1>([10], "int32");
       for (const loss of task.loss(zeros, { ...batch, labels }).dataSync()) {

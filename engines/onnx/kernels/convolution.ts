@@ -18,8 +18,10 @@ import {
   value,
 } from "../value.ts";
 import { add, toFloat } from "./arithmetic.ts";
+import { convolveDoubled, halfOf } from "./doubled.ts";
 import { activate } from "./elementwise.ts";
 import { slice } from "./shape.ts";
+import { winograd, winogradPays } from "./winograd.ts";
 
 const OUT_IN: readonly number[] = [3, 2, 0, 1]; // of [height, width, in, out]
 const IN_OUT: readonly number[] = [2, 3, 0, 1];
@@ -61,6 +63,15 @@ function infoOf(
   );
 }
 
+/** How a filter moves over the image, as ONNX says it. */
+interface Window {
+  readonly kernel_shape: readonly number[];
+  readonly strides: readonly number[];
+  readonly pads: readonly number[];
+  readonly dilations: readonly number[];
+  readonly group: number;
+}
+
 function windowOf(info: backend_util.Conv2DInfo) {
   const { top, left, bottom, right } = info.padInfo;
   return {
@@ -82,11 +93,39 @@ function convolve(
   group: number,
   bias?: Edge,
 ): Value {
-  const form = { type: "float32", dims: channelsFirst(info.outShape) } as const;
-  const inputs = [stored(graph, x, CHANNELS_FIRST), filter, ...bias === undefined ? [] : [bias]];
-  const dilations = [info.dilationHeight, info.dilationWidth];
-  const edge = graph.node("Conv", inputs, form, { ...windowOf(info), dilations, group });
+  const edge = convolveEdges(graph, stored(graph, x, CHANNELS_FIRST), filter, bias, {
+    ...windowOf(info),
+    dilations: [info.dilationHeight, info.dilationWidth],
+    group,
+  }, channelsFirst(info.outShape));
   return value(edge, info.outShape, CHANNELS_FIRST);
+}
+
+/** What the attributes of a plain 3×3 convolution are that leaves the size of the image. */
+const SAME = JSON.stringify({
+  kernel_shape: [3, 3],
+  strides: [1, 1],
+  pads: [1, 1, 1, 1],
+  dilations: [1, 1],
+  group: 1,
+});
+
+/** A convolution in the form that is computed fastest. */
+function convolveEdges(
+  graph: Graph,
+  x: Edge,
+  filter: Edge,
+  bias: Edge | undefined,
+  window: Window,
+  dims: readonly number[],
+): Edge {
+  if (graph.blocked && JSON.stringify(window) === SAME) {
+    const small = halfOf(x);
+    if (small !== undefined) return convolveDoubled(graph, small, filter, bias);
+    if (winogradPays(x.dims, filter.dims[0] ?? 1)) return winograd(graph, x, filter, bias);
+  }
+  const inputs = bias === undefined ? [x, filter] : [x, filter, bias];
+  return graph.node("Conv", inputs, { type: "float32", dims }, { ...window });
 }
 
 function conv2d({ graph, input, attributes }: Call, bias?: Value): Value {
@@ -173,15 +212,14 @@ function inputGradient({ graph, input, attributes }: Call): Value {
     return transposed(graph, dy, stored(graph, filter, OUT_IN), info, 1);
   }
   // At stride 1 it is a convolution with the turned filter, which ONNX Runtime computes in blocks.
-  const form = { type: "float32", dims: channelsFirst(info.inShape) } as const;
-  const inputs = [stored(graph, dy, CHANNELS_FIRST), flipped(graph, filter)];
-  const edge = graph.node("Conv", inputs, form, {
+  const [slope, turned] = [stored(graph, dy, CHANNELS_FIRST), flipped(graph, filter)];
+  const edge = convolveEdges(graph, slope, turned, undefined, {
     kernel_shape: [info.filterHeight, info.filterWidth],
     strides: [1, 1],
     pads: [down - top, across - left, down - bottom, across - right],
     dilations: [1, 1],
     group: 1,
-  });
+  }, channelsFirst(info.inShape));
   return value(edge, info.inShape, CHANNELS_FIRST);
 }
 

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import type { Computation } from "../../../engines/engine.ts";
+import type { Target } from "../../../engines/onnx/graph.ts";
 import { shapeEdges } from "../../../engines/onnx/parameters.ts";
 import { traceComputation } from "../../../engines/onnx/trace.ts";
 import { attention } from "../../../models/layers.ts";
@@ -20,17 +21,17 @@ const attend = (heads: number): Computation => (_, q, k, v) => [
   attention(tokens(q), tokens(k), tokens(v), heads),
 ];
 
-function operations(computation: Computation, shapes: number[][], fuses: boolean): string[] {
-  const { model } = traceComputation(computation, shapeEdges(() => false), shapes, fuses);
+function operations(computation: Computation, shapes: number[][], target: Target): string[] {
+  const { model } = traceComputation(computation, shapeEdges(() => false), shapes, target);
   return model.nodes.map(({ op }) => op);
 }
 
 const LARGE = [[2, 1024, 64], [2, 1024, 64], [2, 1024, 64]];
 
 Deno.test("trace turns large attention into one node", () => {
-  const heads = operations(attend(8), LARGE, true);
+  const heads = operations(attend(8), LARGE, "runtime");
   assertEquals(heads, ["MultiHeadAttention", "Identity"]);
-  const one = operations(attend(1), [[4, 1024, 64], [4, 1024, 64], [4, 1024, 64]], true);
+  const one = operations(attend(1), [[4, 1024, 64], [4, 1024, 64], [4, 1024, 64]], "runtime");
   assertEquals(one, ["MultiHeadAttention", "Identity"]);
 });
 
@@ -42,9 +43,9 @@ Deno.test("trace keeps attention in parts where it is small, differentiated or f
   };
   for (
     const nodes of [
-      operations(attend(8), small, true),
-      operations(attend(8), LARGE, false),
-      operations(slope, LARGE, true),
+      operations(attend(8), small, "runtime"),
+      operations(attend(8), LARGE, "any"),
+      operations(slope, LARGE, "runtime"),
     ]
   ) {
     assertEquals(nodes.includes("MultiHeadAttention"), false);
