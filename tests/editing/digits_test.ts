@@ -132,6 +132,6 @@ checkDigits(
       return row.indexOf(Math.max(...row));
     });
     const right = read.filter((label, i) => label === LABELS[i]).length;
-  assert(right >= 3, `read as ${read}`); // 97 % of many, see docs/editing.md; half of them before
+    assert(right >= 3, `read as ${read}`); // 97 % of many, see docs/editing.md; half of them before
   },
 );
