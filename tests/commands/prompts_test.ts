@@ -100,6 +100,18 @@ check("sample fills a hole and enlarges an image", async (folder) => {
   await succeed("sample", upscale, "--prompt", "x", ...low, ...level, ...few, "-o", large);
   assertEquals((await readPng(large)).width, 64);
   await refuse(2, "it is told no level", "sample", inpaint, "--prompt", "x", ...shown, ...level);
-  await refuse(2, "it is shown no image", "sample", "digits", "--init", picture);
-  await refuse(2, "it fills no holes", "sample", "digits", "--mask", picture);
+});
+
+check("sample begins with a picture also where it works on latents", async (folder) => {
+  const model = await stableDiffusion(folder);
+  const picture = join(folder, "picture.png");
+  await succeed("sample", "digits", "--class", "8", "--steps", "2", "-o", picture);
+  const out = join(folder, "out.png");
+  const some = ["--prompt", "a cat", "--init", picture, "--steps", "4", "--seed", "1"];
+  await succeed("sample", model, ...some, "--strength", "0.5", "-o", out);
+  const again = join(folder, "again.png");
+  await succeed("sample", model, "--from", out, "-o", again);
+  assertEquals((await readPng(again)).pixels, (await readPng(out)).pixels);
+  await refuse(2, "its latents are no pixels", "sample", model, ...some, "--mask", picture);
+  await refuse(2, "it works on latents", "invert", picture, "--model", model);
 });
