@@ -1,6 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import cfg from "../../guidance/cfg.ts";
+import rescale from "../../guidance/rescale.ts";
+import expected from "../fixtures/guidance/cfg.json" with { type: "json" };
+import { answers, ENGINES } from "./_network.ts";
 import { fromX0, type Images } from "../../plugin.ts";
 import ddim from "../../samplers/ddim.ts";
 import ddpm from "../../samplers/ddpm.ts";
@@ -123,3 +126,18 @@ Deno.test("cfg() goes to scale times the mean where both halves are Gaussians of
   });
   assert(distance(scaled, exact) < 1e-5);
 });
+
+for (const engine of ENGINES) {
+  Deno.test(`cfg() and rescale() are ClassifierFreeGuidance of diffusers on ${engine}`, async () => {
+    const runs = {
+      s: [guide(cfg, { scale: 4 })],
+      w: [guide(cfg, { scale: 4, form: "w" })],
+      rescaled: [guide(cfg, { scale: 4 }), guide(rescale, { share: 0.7, of: "eps" })],
+    };
+    for (const [name, guidances] of Object.entries(runs)) {
+      const [eps = []] = await answers(engine, expected.x, guidances);
+      const apart = distance(eps, expected[name as keyof typeof runs]);
+      assert(apart < 2e-5, `${name} is off by ${apart}`);
+    }
+  });
+}

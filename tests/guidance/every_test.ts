@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import { guidances } from "../../guidance/mod.ts";
-import type { Guidance, Images } from "../../plugin.ts";
-import { type Builtins, loadPlugin } from "../../plugins/load.ts";
+import type { Guidance, Images, Sampler } from "../../plugin.ts";
+import { type Builtins, checkPlugin, loadPlugin } from "../../plugins/load.ts";
 import { samplers } from "../../samplers/mod.ts";
 import { choose, closedForm, distance, drawn, guide } from "../pipeline/_closed_form.ts";
 import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
@@ -20,7 +20,12 @@ const GIVEN: Readonly<Record<string, Record<string, string>>> = {
   autoguidance: { model: "worse" },
 };
 
-const load = async (): Promise<Guidance[]> =>
+/** Options of samplers with which they make few calls. */
+const SHORT: Readonly<Record<string, Record<string, number>>> = {
+  dpm_adaptive: { rtol: 10, atol: 10 },
+};
+
+const loadAll = async (): Promise<Guidance[]> =>
   await Promise.all(
     Object.keys(guidances).map((name) => loadPlugin("guidance", name, guidances as Builtins)),
   );
@@ -35,7 +40,7 @@ const count = (pair: readonly Guidance[], need: string): number =>
 Deno.test("any two guidances keep the halves of x, and ask for no more than each needs", async () => {
   const [at, to] = linearPath(4).slice(1);
   if (at === undefined || to === undefined) throw new RangeError("The path is too short");
-  const all = await load();
+  const all = await loadAll();
   for (const first of all) {
     for (const second of all) {
       const pair = [first, second];
@@ -68,28 +73,74 @@ Deno.test("any two guidances keep the halves of x, and ask for no more than each
   }
 });
 
-Deno.test("any two guidances run on every sampler and leak nothing", async () => {
-  const all = await load();
-  const path = linearPath(3);
-  const names = Object.keys(samplers);
-  for (const [i, first] of all.entries()) {
-    for (const [j, second] of all.entries()) {
-      // Every sampler meets every guidance in both places; each pair meets some of the samplers.
-      const own = names.filter((_, k) => (i + j) % all.length === k % all.length);
-      for (const name of own) {
-        const plugin = await loadPlugin("sampler", name, samplers as Builtins);
+/** Needs, and the calls of networks that meet them. */
+const NETWORKS = [
+  ["classifier", "gradients"],
+  ["loss", "pullbacks"],
+  ["model", "others"],
+  ["perturbed", "blind"],
+  ["attention", "looks"],
+] as const;
+
+/** A sampler whose predictions are counted, and checked to be the halves of x. */
+function watched(
+  plugin: Sampler,
+): { readonly sampler: Sampler; readonly predictions: () => number } {
+  let made = 0;
+  return {
+    predictions: () => made,
+    sampler: {
+      ...plugin,
+      step: (input, history) =>
+        plugin.step({
+          ...input,
+          async predict(x, at) {
+            made++;
+            const prediction = await input.predict(x, at);
+            const { x0, eps } = prediction;
+            const sum = tf.add(tf.mul(x0, at.alpha), tf.mul(eps, at.sigma)).dataSync();
+            const size = Math.max(1, ...tf.abs(x0).dataSync(), ...tf.abs(x).dataSync());
+            const apart = distance(sum, x.dataSync());
+            assert(apart < 1e-5 * size, `x is off by ${apart} at t = ${at.t}`);
+            return prediction;
+          },
+        }, history),
+    },
+  };
+}
+
+for (const [name, load] of Object.entries(samplers)) {
+  Deno.test(`any two guidances run on ${name}, keep the halves of x, leak nothing and ask no more than each needs`, async () => {
+    const plugin = checkPlugin("sampler", name, (await load()).default);
+    const all = await loadAll();
+    const path = linearPath(2);
+    for (const first of all) {
+      for (const second of all) {
+        const pair = [first, second];
+        const title = `${first.name} then ${second.name}`;
+        const { sampler, predictions } = watched(plugin);
         const takesShift = plugin.takesShift === true;
-        const guided = [first, second].map(chosen);
-        const { predict } = closedForm({ mixture, conditions, guidances: guided, takesShift });
-        const noise = noiseOf(2, shape);
+        const model = closedForm({ mixture, conditions, guidances: pair.map(chosen), takesShift });
         const before = tf.memory().numTensors;
-        const x = await drawn({ sampler: choose(plugin), path, predict, noise });
-        assertEquals(tf.memory().numTensors, before, `${first.name}, ${second.name}, ${name}`);
-        assert(x.every(Number.isFinite), `${first.name}, ${second.name}, ${name}`);
+        const noise = noiseOf(2, shape);
+        const settings = SHORT[name] ?? {};
+        const x = await drawn({
+          sampler: choose(sampler, settings),
+          path,
+          predict: model.predict,
+          noise,
+        });
+        assertEquals(tf.memory().numTensors, before, title);
+        assert(x.every(Number.isFinite), title);
+        assert(predictions() > 0, title);
+        const most = (list: string, each: number, { length }: readonly unknown[]) =>
+          assert(length <= each * predictions(), `${title}: ${length} ${list}`);
+        most("calls", 1 + count(pair, "again"), model.calls);
+        for (const [need, list] of NETWORKS) most(list, count(pair, need), model[list]);
       }
     }
-  }
-});
+  });
+}
 
 Deno.test("guidance/mod.ts lists every guidance of the folder", () => {
   const files = [...Deno.readDirSync(new URL("../../guidance/", import.meta.url))];

@@ -4,6 +4,8 @@ import ddim from "../../samplers/ddim.ts";
 import { testGuidance } from "../laws.ts";
 import { choose, cleanOf, closedForm, distance, drawn, guide } from "../pipeline/_closed_form.ts";
 import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
+import expected from "../fixtures/guidance/pag.json" with { type: "json" };
+import { answers, ENGINES } from "./_network.ts";
 
 testGuidance(pag, { settings: [{ scale: 5 }, { layers: "all" }], neutral: { scale: 0 } });
 
@@ -30,7 +32,18 @@ Deno.test("pag() leads away from the perturbed prediction as equation 15 of its 
   const path = [at, { t: 0, alpha: 1, sigma: 0 }]; // one step, so that the images are x0
   const ours = await drawn({ sampler: choose(ddim), path, predict, noise });
   const [whole, off] = [cleanOf(mixture, noisy), cleanOf(perturbed, noisy)];
-  const expected = whole.map((value, i) => value + 2.5 * (value - (off[i] ?? NaN)));
-  assert(distance(ours, expected) < 1e-5);
+  const wanted = whole.map((value, i) => value + 2.5 * (value - (off[i] ?? NaN)));
+  assert(distance(ours, wanted) < 1e-5);
   assertEquals([calls.length, blind.length], [1, 1]);
 });
+
+for (const engine of ENGINES) {
+  Deno.test(`pag() is that of diffusers' pipelines on ${engine}`, async () => {
+    const cases = { mid_block: expected.mid, "up_blocks+down_blocks": expected["up+down"] };
+    for (const [layers, wanted] of Object.entries(cases)) {
+      const [eps = []] = await answers(engine, expected.x, [guide(pag, { scale: 3, layers })]);
+      const apart = distance(eps, wanted);
+      assert(apart < 2e-5, `${layers} is off by ${apart}`);
+    }
+  });
+}

@@ -17,18 +17,21 @@ const images = (values: readonly number[]): Images => tf.tensor4d([...values], [
 Deno.test("rescale() is rescale_noise_cfg of diffusers, on whatever the network answers", async () => {
   // What diffusers is given are answers of the network; x = 0 makes x0 and eps follow from them.
   const x = images(Array<number>(12).fill(0));
-  for (const  of of["v", "x0", "eps"] as const) {
+  for (const half of ["v", "x0", "eps"] as const) {
     // At x = 0 v is a multiple of x0, and so is eps: any scale and sign keeps the ratio.
-    const [scale, share] = of === "x0"
+    const [scale, share] = half === "x0"
       ? [1, 0.7]
-      : [of === "eps" ? -AT.sigma / AT.alpha : -1 / AT.sigma, 0.7];
+      : [half === "eps" ? -AT.sigma / AT.alpha : -1 / AT.sigma, 0.7];
     const [guided, unguided] = [expected.guided, expected.labelled].map((values) =>
       fromX0(x, AT, images(values.map((value) => value * scale)))
     );
     if (guided === undefined || unguided === undefined) throw new TypeError("There are two");
-    const made = await rescale.guide(guided, guideOf({ x, unguided, options: { share, of } }));
+    const made = await rescale.guide(
+      guided,
+      guideOf({ x, unguided, options: { share, of: half } }),
+    );
     const ours = valuesOf(made.x0).map((value) => value / scale);
-    assert(distance(ours, expected.rescaled) < 1e-5, `${of}: ${ours}`);
+    assert(distance(ours, expected.rescaled) < 1e-5, `${half}: ${ours}`);
   }
 });
 
@@ -38,10 +41,13 @@ Deno.test("rescale() at share 1 gives the guided images the contrast of the ungu
     fromX0(x, AT, images(values))
   );
   if (guided === undefined || unguided === undefined) throw new TypeError("There are two");
-  for (const  of of["x0", "eps"] as const) {
-    const made = await rescale.guide(guided, guideOf({ x, unguided, options: { share: 1, of } }));
+  for (const half of ["x0", "eps"] as const) {
+    const made = await rescale.guide(
+      guided,
+      guideOf({ x, unguided, options: { share: 1, of: half } }),
+    );
     const deviations = ({ x0, eps }: typeof made) =>
-      valuesOf(tf.moments(of === "x0" ? x0 : eps, [1, 2, 3]).variance).map(Math.sqrt);
+      valuesOf(tf.moments(half === "x0" ? x0 : eps, [1, 2, 3]).variance).map(Math.sqrt);
     assert(distance(deviations(made), deviations(unguided)) < 1e-6);
   }
 });

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import sag from "../../guidance/sag.ts";
-import type { Images } from "../../plugin.ts";
+import type { Guidance, Images } from "../../plugin.ts";
+import fixture from "../fixtures/guidance/sag.json" with { type: "json" };
+import { answers, ENGINES } from "./_network.ts";
 import { testGuidance } from "../laws.ts";
 import { cleanOf, closedForm, distance, guide } from "../pipeline/_closed_form.ts";
 import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
@@ -75,3 +77,26 @@ Deno.test("sag() adds what a blur at the places of attention changes, as its equ
   assert(distance(x0.dataSync(), images0) < 1e-4);
   assertEquals([calls.length, looks.length], [2, 1]);
 });
+
+for (const engine of ENGINES) {
+  Deno.test(`sag() is that of diffusers' pipeline on ${engine}`, async () => {
+    let degraded: Images | undefined;
+    const spy: Guidance = {
+      ...sag,
+      guide: (prediction, input, history) =>
+        sag.guide(
+          prediction,
+          {
+            ...input,
+            again: async (x) => await input.again(degraded = x),
+          } as Parameters<typeof sag.guide>[1],
+          history,
+        ),
+    };
+    const kept = () => degraded ? [degraded] : [];
+    const [eps = [], seen = []] = await answers(engine, fixture.x, [guide(spy)], kept);
+    assert(distance(seen, fixture.degraded) < 2e-5, "the masked images are off");
+    const apart = distance(eps, fixture.guided);
+    assert(apart < 5e-5, `eps is off by ${apart}`);
+  });
+}
