@@ -1,9 +1,11 @@
-/** A line of a chart; both coordinates are above 0. */
+/** A line of a chart; both coordinates are above 0 where its axes are logarithmic. */
 export interface Series {
   readonly name: string;
   readonly points: readonly (readonly [x: number, y: number])[];
   /** Dashes of its line, as in SVG; whole where absent. */
   readonly dash?: string;
+  /** Texts at its points. */
+  readonly marks?: readonly string[];
 }
 
 /** What a chart shows. */
@@ -12,6 +14,8 @@ export interface Chart {
   readonly x: string;
   readonly y: string;
   readonly series: readonly Series[];
+  /** True for axes that count evenly from 0 to 1; logarithmic ones, as long as lines are, without. */
+  readonly shares?: boolean;
 }
 
 const [WIDTH, HEIGHT] = [860, 520];
@@ -19,11 +23,13 @@ const [LEFT, TOP, RIGHT, BOTTOM] = [70, 40, 200, 50];
 /** Okabe and Ito's colors, which color-blind people tell apart. */
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
-/** A chart with logarithmic axes as SVG, its lines named beside their ends. */
-export function chart({ title, x, y, series }: Chart): string {
+/** A chart as SVG, its lines named beside their ends. */
+export function chart({ title, x, y, series, shares = false }: Chart): string {
   const all = series.flatMap(({ points }) => points);
-  const across = scale(all.map(([at]) => at), [LEFT, WIDTH - RIGHT]);
-  const up = scale(all.map(([, at]) => at), [HEIGHT - BOTTOM, TOP]);
+  const axis = (values: readonly number[], ends: readonly [number, number]) =>
+    shares ? fromZeroToOne(ends) : logarithmic(values, ends);
+  const across = axis(all.map(([at]) => at), [LEFT, WIDTH - RIGHT]);
+  const up = axis(all.map(([, at]) => at), [HEIGHT - BOTTOM, TOP]);
   const lines = series.map(({ name, points, dash }, i) => {
     const color = COLORS[i % COLORS.length];
     const path = points.map(([px, py], k) => `${k === 0 ? "M" : "L"}${across.at(px)} ${up.at(py)}`);
@@ -31,6 +37,14 @@ export function chart({ title, x, y, series }: Chart): string {
     return `<path d="${path.join("")}" fill="none" stroke="${color}" stroke-width="1.8"${dashes}>` +
       `<title>${name}</title></path>`;
   });
+  const marks = series.flatMap(({ points, marks = [] }, i) =>
+    marks.map((mark, k) => {
+      const [px = NaN, py = NaN] = points[k] ?? [];
+      const [at, color] = [`${across.at(px)} ${up.at(py)}`, COLORS[i % COLORS.length]];
+      return `<path d="M${at}h0" stroke="${color}" stroke-width="6" stroke-linecap="round"/>` +
+        `<text x="${across.at(px) + 6}" y="${up.at(py) - 6}" fill="${color}">${mark}</text>`;
+    })
+  );
   const ends = series.map(({ points }) => Number(up.at(points.at(-1)?.[1] ?? 1)));
   const labels = spread(ends).map((at, i) => {
     const [end, color] = [series[i]?.points.at(-1), COLORS[i % COLORS.length]];
@@ -61,14 +75,28 @@ export function chart({ title, x, y, series }: Chart): string {
     `<text transform="translate(18 ${HEIGHT / 2}) rotate(-90)" text-anchor="middle">${y}</text>`,
     ...grid,
     ...lines,
+    ...marks,
     ...labels,
     "</svg>",
     "",
   ].join("\n");
 }
 
-/** A logarithmic axis between two pixels, with a tick at 1, 2 and 5 of each power of ten, or at 1. */
-function scale(values: readonly number[], [start, end]: readonly [number, number]) {
+/** An axis between two pixels. */
+interface Axis {
+  at(value: number): number;
+  readonly ticks: readonly number[];
+}
+
+function fromZeroToOne([start, end]: readonly [number, number]): Axis {
+  return {
+    at: (value) => round(start + (end - start) * value),
+    ticks: [0, 0.2, 0.4, 0.6, 0.8, 1],
+  };
+}
+
+/** A logarithmic axis, with a tick at 1, 2 and 5 of each power of ten, or at 1. */
+function logarithmic(values: readonly number[], [start, end]: readonly [number, number]): Axis {
   const [low, high] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
   const at = (value: number) =>
     round(start + (end - start) * (Math.log10(value) - low) / (high - low));
