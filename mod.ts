@@ -58,6 +58,11 @@ export { makePlan, type Plan, type Wishes } from "./pipeline/plan.ts";
 export { type Progress, type Run, run } from "./pipeline/run.ts";
 export { samplerOf } from "./pipeline/scheduler.ts";
 export type { Settings } from "./pipeline/settings.ts";
+export { calibrate } from "./quantization/calibrate.ts";
+export { chooseScales } from "./quantization/choose.ts";
+export { readScales, writeScales } from "./quantization/file.ts";
+export { fingerprintOf } from "./quantization/fingerprint.ts";
+export { choosePrecision } from "./quantization/precision.ts";
 export {
   alphasCumprod,
   alphasCumprodOf,

@@ -18,6 +18,7 @@ export interface Helpers {
   readonly training: Helper;
   readonly torch: Helper;
   readonly tunedTorch: Helper;
+  readonly secondTorch: Helper;
   readonly ort: Helper;
   readonly launcher: Helper;
   close(...names: string[]): Promise<void>;

@@ -6,6 +6,7 @@
 import type { Engine } from "../engines/engine.ts";
 import { unet2d } from "../models/unet_2d.ts";
 import { openModel } from "../pipeline/model.ts";
+import { trainable } from "../pipeline/unet.ts";
 import { freshParts } from "../training/checkpoint.ts";
 import { lossesOf } from "../training/objectives/losses.ts";
 import { recordParameters, vectorOf } from "../training/parameters.ts";
@@ -21,7 +22,7 @@ export interface Trainer {
 
 /** Opens a training that goes on from a model's weights. */
 export async function openTrainer(engine: Engine, model: string, batch: number): Promise<Trainer> {
-  const { config, weights } = openModel(model).unet;
+  const { config, weights } = trainable(openModel(model).unet, model);
   const inputs = trainingInputs(config, batch);
   const { x0, t, labels } = inputs;
   const specs = recordParameters((scope) => unet2d(scope, config, x0, t, labels));

@@ -6,6 +6,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { exists } from "@std/fs";
 import { fromFileUrl, join, resolve } from "@std/path";
 import config from "../deno.json" with { type: "json" };
 import {
@@ -74,6 +75,11 @@ class Processes implements Helpers, AsyncDisposable {
   /** PyTorch with the memory settings of `deno task train`. */
   get tunedTorch(): Helper {
     return this.#python("torch_side tuned", trainingEnv());
+  }
+
+  /** PyTorch once more, for a second network at the same time. */
+  get secondTorch(): Helper {
+    return this.#python("torch_side second");
   }
 
   get ort(): Helper {
@@ -168,6 +174,52 @@ function forwardCase(model: string, batch: number, bars: Case["bars"] = {}): Cas
   };
 }
 
+/** The file of a model's scales for int8; made where it is absent. */
+async function scalesOf(model: string, folder: string): Promise<string> {
+  const file = join(models, `${model}-scales.json`);
+  if (await exists(file)) return file;
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "quantize", folder, "-n", "2", "--steps", "10", "-o", file],
+    cwd: root,
+    stdout: "null",
+  }).output();
+  if (!success) throw new Error(`Cannot quantize ${folder}`);
+  return file;
+}
+
+/** A forward pass in int8 beside PyTorch's in float32 and with autocast to bfloat16. */
+function int8Case(model: string, batch: number, bars: Case["bars"] = {}): Case {
+  return {
+    name: `int8 forward ${model} batch ${batch}`,
+    unit: "ms",
+    rounds: 5,
+    bars,
+    async open(helpers) {
+      const folder = await folderOf(helpers, model);
+      const scales = await scalesOf(model, folder);
+      const outs = [];
+      const sides: Side[] = [];
+      for (
+        const [name, helper, more] of [
+          ["ours", helpers.ours, { scales }],
+          ["diffusers", helpers.torch, {}],
+          ["diffusers bf16", helpers.secondTorch, { bf16: true }],
+        ] as const
+      ) {
+        const out = join(models, "out.f32");
+        await helper.ask({ op: "forward", model: folder, batch, out, ...more });
+        outs.push(new Float32Array((await Deno.readFile(out)).buffer));
+        await Deno.remove(out);
+        sides.push({ name, once: await runner(helper) });
+      }
+      return { sides, difference: differenceOf(outs[0], outs[1]) };
+    },
+    async close({ ours, torch, secondTorch }) {
+      for (const helper of [ours, torch, secondTorch]) await helper.ask({ op: "close" });
+    },
+  };
+}
+
 const TITLES = { ours: "ours", torch: "diffusers", ort: "onnxruntime" } as const;
 
 /** The largest difference as a share of the largest value. */
@@ -224,10 +276,11 @@ function processCase(
   rounds: number,
   bars: Case["bars"],
   barsOfMemory: Case["bars"] = { diffusers: 1 },
+  int8 = false,
 ): Case {
   const guidance = scale === 0 ? "" : ` cfg ${scale}`;
   return {
-    name: `sample ${model} -n ${count} --steps ${steps}${guidance}`,
+    name: `${int8 ? "int8 " : ""}sample ${model} -n ${count} --steps ${steps}${guidance}`,
     unit: "s",
     rounds,
     bars,
@@ -247,6 +300,9 @@ function processCase(
         ...[Deno.execPath(), "task", "--quiet", "sample", folder, "-n", String(count)],
         ...["--steps", String(steps), "--sampler", "ddim", "--seed", "1", "-o", file, "--quiet"],
         ...["--guidance", scale === 0 ? "none" : `cfg,scale=${scale}`],
+        ...int8
+          ? ["--precision", "int8", "--scales", await scalesOf(model, folder)]
+          : ["--precision", "f32"],
       ];
       const theirs = [
         ...[python, here("sample.py"), folder, String(count), String(steps), String(scale), file],
@@ -295,6 +351,11 @@ const cases: readonly Case[] = [
   forwardCase("cifar", 16, { diffusers: 1.05, onnxruntime: 1 }),
   ...[1, 4, 16].map((batch) => forwardCase("adm", batch)),
   trainingCase(128, { diffusers: 0.8 }),
+  int8Case("cifar", 1, { diffusers: 3 }),
+  int8Case("cifar", 16, { diffusers: 2.5, "diffusers bf16": 1.4 }),
+  int8Case("digits", 1),
+  int8Case("digits", 16),
+  processCase("cifar", 16, 10, 0, 3, { diffusers: 2.5 }, {}, true),
 ];
 
 async function main(): Promise<number> {

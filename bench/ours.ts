@@ -7,8 +7,10 @@ import * as tf from "tfjs";
 import { openEngine } from "../engines/mod.ts";
 import { loadDenoiser } from "../pipeline/denoiser.ts";
 import { openModel } from "../pipeline/model.ts";
+import { openScales } from "../quantization/precision.ts";
 import { forwardInputs } from "./_inputs.ts";
 import { jsonLines, type Request } from "./_lines.ts";
+import { trainable } from "../pipeline/unet.ts";
 import { openTrainer } from "./_training.ts";
 
 const threads = Number(Deno.args[0]);
@@ -16,10 +18,11 @@ let engine = await openEngine("onnx", { threads });
 let once: () => Promise<number | void> = () => Promise.resolve();
 
 /** Opens a network; the first pass is written to a file in the order of NCHW. */
-async function forward({ model, batch, out }: Forward): Promise<void> {
+async function forward({ model, batch, out, scales: file }: Forward): Promise<void> {
   const opened = openModel(model);
-  const { network } = loadDenoiser(opened, engine);
-  const inputs = forwardInputs(opened.unet.config, batch);
+  const scales = file === undefined ? undefined : await openScales(opened, file);
+  const { network } = loadDenoiser(opened, engine, undefined, { scales });
+  const inputs = forwardInputs(trainable(opened.unet, model).config, batch);
   const [answer] = await network(...inputs);
   if (answer === undefined) throw new Error("The network has no output");
   const first = tf.tidy(() => tf.transpose(answer, [0, 3, 1, 2]));
@@ -32,6 +35,8 @@ interface Forward {
   readonly model: string;
   readonly batch: number;
   readonly out: string;
+  /** Scales of int8; float32 without. */
+  readonly scales?: string;
 }
 
 async function training({ model, batch }: Pick<Forward, "model" | "batch">): Promise<void> {

@@ -55,15 +55,20 @@ def load(folder):
     return UNet2DModel.from_pretrained(os.path.join(folder, "unet"))
 
 
-def open_forward(model, batch, out):
+def open_forward(model, batch, out, bf16=False):
     unet = load(model).eval()
     x, t, labels = forward_inputs(unet.config, batch)
     inputs = [torch.from_numpy(x), torch.from_numpy(t)]
     if labels is not None:
         inputs.append(torch.from_numpy(labels))
-    state["run"] = lambda: unet(*inputs).sample
+
+    def forward():
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            return unet(*inputs).sample
+
+    state["run"] = forward
     with torch.no_grad():
-        state["run"]().numpy().astype(np.float32).tofile(out)
+        state["run"]().float().numpy().astype(np.float32).tofile(out)
     return {"parameters": sum(p.numel() for p in unet.parameters())}
 
 

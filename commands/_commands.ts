@@ -32,9 +32,25 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "measures samples: FID, KID, precision and recall, and more",
     load: () => import("./evaluate.ts"),
   },
+  quantize: {
+    summary: "measures a model's layers, so that sample can compute them in int8",
+    load: () => import("./quantize.ts"),
+  },
   info: {
     summary: "prints a model's card and checks its weights",
     load: () => import("./info.ts"),
+  },
+  pull: {
+    summary: "downloads a model from the hub, for use without a network",
+    load: () => import("./pull.ts"),
+  },
+  verify: {
+    summary: "runs a model on recorded inputs and compares with what its origin gave",
+    load: () => import("./verify.ts"),
+  },
+  convert: {
+    summary: "writes a model of any format as a folder that diffusers loads",
+    load: () => import("./convert.ts"),
   },
   trace: {
     summary: "writes a model's network as an ONNX file, for other programs",

@@ -1,5 +1,8 @@
+import { env } from "../hub/environment.ts";
 import { interruptible } from "./_interrupt.ts";
 import { type Style, style } from "./_style.ts";
+
+export { env };
 
 /** How much is said on stderr. */
 export interface Volume {
@@ -71,10 +74,4 @@ function writeSync(text: string): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
-}
-
-/** A variable of the environment, or undefined where it may not be read. */
-export function env(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
 }

@@ -36,6 +36,8 @@ const DRAWING = [
   "rng",
   "spacing",
   "cfg-batch",
+  "precision",
+  "scales",
   "out",
   "save-statistics",
 ] as const;

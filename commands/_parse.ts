@@ -100,8 +100,9 @@ function spellOut(command: string, table: Flags, args: readonly string[]): strin
     } else {
       if (value === undefined) {
         value = args[++i];
-        const numeric = /^-(\d|\.\d)/.test(value ?? "");
-        if (value === undefined || (value.startsWith("-") && value !== "-" && !numeric)) {
+        // A number, or a command line for another program: no flag has a space in it.
+        const plain = /^-(\d|\.\d|$|.*\s)/.test(value ?? "");
+        if (value === undefined || (value.startsWith("-") && !plain)) {
           throw new UsageError(`Cannot use --${name} without a value: it takes ${metavar(flag)}`);
         }
       }

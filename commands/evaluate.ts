@@ -19,11 +19,12 @@ import { findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
-import { engineOf } from "./_engine.ts";
+import { drawingFlags } from "./_drawing.ts";
+import { engineOf, precisionOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import { IMAGES, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
 import { progressBar } from "./_progress.ts";
-import sample, { details, pathWishes, settle } from "./sample.ts";
+import sample, { checkScales, details, pathWishes, settle } from "./sample.ts";
 
 /** Samples of a model unless it is said. */
 const COUNT = 5000;
@@ -32,23 +33,10 @@ const drawing = "Drawing, where SAMPLES is a model";
 
 /** What only a model has a use for. */
 const modelFlags = {
-  class: { ...sample.flags.class, group: drawing },
-  steps: { ...sample.flags.steps, group: drawing },
-  sampler: { ...sample.flags.sampler, group: drawing },
-  guidance: { ...sample.flags.guidance, group: drawing },
-  unconditional: { ...sample.flags.unconditional, group: drawing },
-  seed: {
-    type: "string",
-    value: "N",
-    default: "0",
-    help: "of the first image, image i has N + i",
-    group: drawing,
-  },
-  rng: { ...sample.flags.rng, group: drawing },
-  spacing: { ...sample.flags.spacing, group: drawing },
-  timesteps: { ...sample.flags.timesteps, group: drawing },
-  sigmas: { ...sample.flags.sigmas, group: drawing },
+  ...drawingFlags(drawing),
   "cfg-batch": { ...sample.flags["cfg-batch"], group: drawing },
+  precision: { ...sample.flags.precision, group: drawing },
+  scales: { ...sample.flags.scales, group: drawing },
   out: {
     type: "string",
     alias: "o",
@@ -190,7 +178,7 @@ export default command({
       const { data, denoiser } = await subject.open(engine);
       const comparison: Comparison = {
         samples: {
-          described: subject.described,
+          described: describe(subject.described, denoiser),
           data,
           side: await look(data, spec, features, engine, flags, io),
         },
@@ -225,6 +213,12 @@ export default command({
     }
   },
 });
+
+/** With the precision that was settled when the engine was there. */
+function describe(described: Described, denoiser: Denoiser | undefined): Described {
+  if (denoiser?.scales === undefined) return described;
+  return { ...described, settings: { ...described.settings, precision: "int8" } };
+}
 
 /** What is seen in images, with a progress bar. */
 async function look(
@@ -300,6 +294,7 @@ async function prepareDraw(
   given: (flag: keyof EvaluateValues & string) => boolean,
   io: Io,
 ): Promise<Subject> {
+  checkScales(flags);
   const model = openModel(spec);
   const plan = await usage(() =>
     makePlan(model, {
@@ -319,8 +314,9 @@ async function prepareDraw(
       settings: { sampler, steps, guidance, seed: String(seed), rng },
     },
     async open(engine) {
-      const denoiser = loadDenoiser(model, engine, flags["cfg-batch"]);
-      const run = { plan, settings, batchSize: flags["batch-size"] };
+      const { scales, precision } = await precisionOf(model, engine, flags, io);
+      const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], { scales });
+      const run = { plan, settings: { ...settings, precision }, batchSize: flags["batch-size"] };
       const key = await runKey(denoiser, run);
       const folder = flags.out ?? join("runs", "evaluate", `${model.name}-${key}`);
       await claimFolder(folder, key);

@@ -1,11 +1,15 @@
 import { join } from "@std/path";
+import type * as tf from "tfjs";
 import type { Computation } from "../engines/engine.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
-import type { UNet2DConfig } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
+import type { Autoencoder } from "../pipeline/autoencoder.ts";
+import type { TextEncoder } from "../pipeline/text.ts";
+import type { UNet } from "../pipeline/unet.ts";
 import type { Model, Part } from "../pipeline/model.ts";
 import type { ParameterSpec } from "../models/scope.ts";
 import { command, usage } from "./_command.ts";
+import { fileFlags, openOptions } from "./_file_flags.ts";
 import { type Row, table } from "./_help.ts";
 
 /** What is wrong with one tensor of a checkpoint. */
@@ -33,7 +37,8 @@ export default command({
   usage: "[MODEL]",
   description:
     "Prints what a model is: its networks, classes, noise schedule and how sample runs it. MODEL " +
-    "is a bundled name (digits without it) or a model folder in the layout of diffusers. Of the " +
+    "is a bundled name (digits without it), a model folder in the layout of diffusers, or a file of " +
+    "weights of OpenAI or of Stable Diffusion. Of the " +
     "weights only names, types and shapes are read and compared with config.json; the exit status " +
     "is 1 where they do not fit.",
   examples: [
@@ -41,12 +46,12 @@ export default command({
     ["info runs/digits", "a folder"],
     ["info --json | jq .unet.parameters", "for programs"],
   ],
-  flags: { json: { type: "flag", help: "print one JSON object" } },
+  flags: { json: { type: "flag", help: "print one JSON object" }, ...fileFlags },
   async run({ flags, positional: [spec = "digits"], io }) {
     const { openModel } = await import("../pipeline/model.ts");
-    const card = await cardOf(openModel(spec));
+    const card = await cardOf(await usage(() => openModel(spec, openOptions(flags))));
     await io.write(flags.json ? JSON.stringify(card, null, 2) : draw(card, io.outStyle.bold));
-    const misfits = [...card.unet.misfits, ...card.classifier?.misfits ?? []];
+    const misfits = partsOf(card).flatMap(([, network]) => network.misfits);
     if (misfits.length === 0) return 0;
     const count = misfits.length === 1 ? "1 tensor does" : `${misfits.length} tensors do`;
     throw new Error(`Cannot use the model ${card.name}: ${count} not fit config.json`);
@@ -55,6 +60,17 @@ export default command({
 
 type Card = Awaited<ReturnType<typeof cardOf>>;
 
+/** The networks of a model by the names of their folders. */
+function partsOf({ unet, autoencoder, text, classifier }: Card): [string, NetworkCard][] {
+  const parts: [string, NetworkCard | undefined][] = [
+    ["unet", unet],
+    ["autoencoder", autoencoder],
+    ["text_encoder", text],
+    ["classifier", classifier],
+  ];
+  return parts.flatMap(([name, card]): [string, NetworkCard][] => card ? [[name, card]] : []);
+}
+
 async function cardOf(model: Model) {
   const tf = await import("tfjs");
   const { parameterization } = await import("../pipeline/prediction.ts");
@@ -62,11 +78,12 @@ async function cardOf(model: Model) {
   const { familyOf, processOf } = await import("../schedules/mod.ts");
   tf.enableProdMode(); // silences tfjs' advertisement of its other backends
   await tf.setBackend("cpu");
+  const { channelsOf, edgeOf, learnsVariance } = await import("../pipeline/model.ts");
   const { name, folder, unet, scheduler, classifier, labels, nullClass, recommended } = model;
-  const { config } = unet;
+  const { autoencoder, text } = model;
   const { type, learned } = parameterization(
     scheduler,
-    config.out_channels === 2 * config.in_channels,
+    learnsVariance(model),
   );
   const process = processOf(scheduler);
   const { timesteps, sigmaMax } = process;
@@ -78,9 +95,15 @@ async function cardOf(model: Model) {
     name,
     folder,
     about: await readAbout(folder),
-    unet: await networkCard("UNet2DModel", unet, await unetShapes(config)),
-    sampleSize: config.sample_size,
-    channels: config.in_channels,
+    unet: await networkCard(unet.kind, unet, await unetShapes(unet)),
+    autoencoder: autoencoder && await networkCard(
+      autoencoder.kind,
+      autoencoder,
+      await autoencoderShapes(autoencoder),
+    ),
+    text: text && await networkCard("CLIPTextModel", text, await textShapes(text)),
+    sampleSize: unet.edge === null ? null : edgeOf(model),
+    channels: autoencoder?.config.out_channels ?? channelsOf(model),
     labels,
     nullClass: nullClass ?? null,
     schedule: {
@@ -109,15 +132,33 @@ async function cardOf(model: Model) {
   };
 }
 
-async function unetShapes(config: UNet2DConfig): Promise<ParameterSpec[]> {
-  const { unet2d } = await import("../models/unet_2d.ts");
-  const edge = config.sample_size ?? 2 ** config.block_out_channels.length;
+async function unetShapes({ answer, ...unet }: UNet): Promise<ParameterSpec[]> {
+  const edge = unet.edge ?? unet.stride;
   return await shapes(
-    (scope, x, t, labels) => [
-      // The inputs below, which a computation of any number of inputs cannot type.
-      unet2d(...[scope, config, x, t, labels] as Parameters<typeof unet2d>),
+    (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
+    [
+      [1, edge, edge, unet.inChannels],
+      [1],
+      ...unet.more.map(({ shape, dtype }) => ({ shape: [1, ...shape], dtype })),
     ],
-    [[1, edge, edge, config.in_channels], [1], { shape: [1], dtype: "int32" }],
+  );
+}
+
+async function autoencoderShapes(autoencoder: Autoencoder): Promise<ParameterSpec[]> {
+  const { latentFactor, roundTrip } = await import("../pipeline/autoencoder.ts");
+  const edge = 2 * latentFactor(autoencoder);
+  return await shapes(
+    (scope, image) => [roundTrip(scope, autoencoder, image as tf.Tensor4D)],
+    [[1, edge, edge, autoencoder.config.in_channels]],
+  );
+}
+
+async function textShapes({ config, weights }: TextEncoder): Promise<ParameterSpec[]> {
+  const { clipText } = await import("../models/clip_text.ts");
+  return await shapes(
+    (scope, ids) => [clipText(scope, config, ids as tf.Tensor2D).last],
+    [{ shape: [1, config.max_position_embeddings], dtype: "int32" }],
+    (name) => weights.has(name),
   );
 }
 
@@ -132,14 +173,18 @@ async function classifierShapes(
   );
 }
 
-async function shapes(network: Computation, inputs: InputForm[]): Promise<ParameterSpec[]> {
+async function shapes(
+  network: Computation,
+  inputs: InputForm[],
+  has?: (name: string, otherwise: boolean) => boolean,
+): Promise<ParameterSpec[]> {
   const { shapesOf } = await import("../engines/onnx/shapes.ts");
-  return shapesOf(network, inputs).parameters;
+  return shapesOf(network, inputs, has).parameters;
 }
 
 async function networkCard(
   name: string,
-  { weights }: Part<unknown>,
+  { weights }: Pick<Part<unknown>, "weights">,
   specs: readonly ParameterSpec[],
 ): Promise<NetworkCard> {
   const { storedShape } = await import("../models/scope.ts");
@@ -180,7 +225,7 @@ export function findMisfits(
 }
 
 function draw(card: Card, bold: (text: string) => string): string {
-  const { unet, labels, nullClass, schedule, classifier, sampling } = card;
+  const { unet, autoencoder, text, labels, nullClass, schedule, classifier, sampling } = card;
   const size = card.sampleSize === null ? "any size" : `${card.sampleSize}x${card.sampleSize}`;
   const color = { 1: "grey", 3: "RGB" }[card.channels] ?? `${card.channels} channels`;
   const known = labels.length > 16
@@ -196,6 +241,8 @@ function draw(card: Card, bold: (text: string) => string): string {
   const rows: Row[] = [
     ["folder", card.folder],
     ["network", describeNetwork(unet)],
+    ...autoencoder === undefined ? [] : [["latents", describeNetwork(autoencoder)] as const],
+    ...text === undefined ? [] : [["texts", describeNetwork(text)] as const],
     ["images", `${size}, ${color}`],
     ["classes", labels.length === 0 ? "none" : classes],
     [
@@ -208,8 +255,8 @@ function draw(card: Card, bold: (text: string) => string): string {
     ["classifier", classifier === undefined ? "none" : describeNetwork(classifier)],
     ["sampling", `${way} (${sampling.recommended ? "as sampling.json says" : "defaults"})`],
   ];
-  const problems = [["unet", unet] as const, ["classifier", classifier] as const]
-    .flatMap(([part, network]) => network?.misfits.map((it) => `  ${part}: ${explain(it)}`) ?? []);
+  const problems = partsOf(card)
+    .flatMap(([part, { misfits }]) => misfits.map((it) => `  ${part}: ${explain(it)}`));
   return [
     bold(card.name),
     ...card.about.map((line) => `  ${line}`),

@@ -7,7 +7,11 @@ import type { Bitmap } from "../images/pixels.ts";
 import { readPngText } from "../images/png.ts";
 import { makeSheet } from "../images/sheet.ts";
 import { chooseProtocol, drawPicture } from "../images/terminal.ts";
-import { edgeOf, type Model, openModel } from "../pipeline/model.ts";
+import type { Draw } from "../pipeline/draw.ts";
+import { parseArguments } from "../models/openai_arguments.ts";
+import { besideOf } from "../pipeline/beside.ts";
+import { lowResOf } from "../pipeline/low_res.ts";
+import { type Model, openModel } from "../pipeline/model.ts";
 import { makePlan, namesCode, type Plan, specOf, type Wishes } from "../pipeline/plan.ts";
 import {
   describeRoute,
@@ -17,6 +21,7 @@ import {
   settingsOfImage,
   settingsText,
   shardOf,
+  sizeOf,
   splitClasses,
 } from "../pipeline/settings.ts";
 import type { Level } from "../plugin.ts";
@@ -25,8 +30,13 @@ import { describeOption, type Kind } from "../plugins/options.ts";
 import { parseSpec } from "../plugins/spec.ts";
 import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineFlags } from "./_engine_flags.ts";
+import { fileFlags, openOptions } from "./_file_flags.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
+import { givenFlags, givenOf } from "./_given.ts";
+import { fetchModel, hubFlags, revised } from "./_hub.ts";
+import { promptFlags, promptsOf, readPrompts, type Wanted } from "./_prompts.ts";
 import { rng, seedOf } from "./_noise.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 
@@ -50,6 +60,12 @@ const flags = {
     complete: "guidance",
     help: "a guidance with its options, as in cfg,scale=2; repeatable, applied in order; or none",
   },
+  "low-res": {
+    type: "string",
+    value: "IMAGE|FOLDER",
+    complete: "file",
+    help: "the images that an upsampler enlarges, in turn",
+  },
   unconditional: {
     type: "flag",
     help: "the network predicts without the class, which then steers guidance alone",
@@ -69,7 +85,21 @@ const flags = {
     help:
       "noise levels to visit, falling; the last is where it ends; with --steps, stretched to them",
   },
-  "batch-size": { type: "integer", min: 1, default: 16, help: "images computed at once" },
+  width: { type: "integer", min: 1, help: "of the images in pixels; the model's own without it" },
+  height: { type: "integer", min: 1, help: "of the images in pixels; the model's own without it" },
+  ...promptFlags,
+  ...givenFlags,
+  "batch-size": {
+    type: "integer",
+    min: 1,
+    help: "images computed at once; 16 without it, 1 of models that work on latents",
+  },
+  tile: {
+    type: "integer",
+    min: 1,
+    value: "PIXELS",
+    help: "make pixels of latents in tiles of this edge, for less memory; whole without it",
+  },
   "cfg-batch": {
     type: "string",
     choices: ["together", "sequential"],
@@ -77,19 +107,19 @@ const flags = {
     help: "labelled and unlabelled half of guidance in one call, or in two for less memory",
   },
   shard: { type: "string", value: "I/N", help: "draw only the I-th of N parts of the run" },
-  engine: {
+  ...engineFlags,
+  precision: {
     type: "string",
-    choices: ["auto", "onnx", "tensorflow", "wasm", "cpu", "webgpu"],
+    choices: ["auto", "int8", "f32"],
     default: "auto",
-    help: "what computes; auto is the fastest that is there, webgpu only where it is named",
+    help: "auto: int8 where the model has scales of quantize and the CPU is fast with bytes",
   },
-  provider: {
+  scales: {
     type: "string",
-    choices: ["auto", "cpu", "cuda", "coreml", "dml", "webgpu"],
-    default: "auto",
-    help: "what ONNX Runtime computes on; list engines says what it has; auto is cuda, or the cpu",
+    value: "FILE",
+    complete: "file",
+    help: "scales of quantize for int8; those beside the model's weights without it",
   },
-  threads: { type: "integer", min: 1, help: "threads of the CPU; all cores without it" },
   output: {
     type: "string",
     alias: "o",
@@ -124,6 +154,13 @@ const flags = {
     help: "print t, alpha and sigma of each step, and draw nothing",
     group: "Output",
   },
+  ...fileFlags,
+  ...hubFlags,
+  offline: {
+    type: "flag",
+    help: "download nothing: a model of the hub must be in the cache",
+    group: "Hub",
+  },
   from: {
     type: "string",
     value: "IMAGE",
@@ -139,14 +176,23 @@ export default command({
   summary: "draws images from a model",
   usage: "[MODEL]",
   description:
-    "Draws images and writes them as PNG. MODEL is a bundled name (digits without it) or a model " +
-    "folder in the layout of diffusers. stdout carries image bytes alone, so it can be piped. " +
+    "Draws images and writes them as PNG. MODEL is a bundled name (digits without it), a model " +
+    "folder in the layout of diffusers, a checkpoint of OpenAI's, or OWNER/NAME on the hub, which is " +
+    "downloaded once. stdout carries image bytes alone, so it can be piped. " +
     "The settings are kept in the PNG: `metadata` prints them, `--from` repeats them.",
   examples: [
     ["sample -o digits.png", "one of each digit"],
     ["sample --class 7 | display", "a seven, in another program"],
     ["sample -n 16 --class 3 --guidance cfg,scale=4 --seed 1 -o threes.png", "strong guidance"],
     ["sample -n 64 --separate -o out/ --shard 1/2", "half of a run, as numbered files"],
+    [
+      "sample 256x256_diffusion.pt --classifier 256x256_classifier.pt --class 388 -o panda.png",
+      "OpenAI's files",
+    ],
+    [
+      "sample 64_256_upsampler.pt --low-res small.png --class 388 -o large.png",
+      "four times as large",
+    ],
     ["sample --sampler ./mine.ts,strength=2 -o mine.png", "a sampler of your own"],
   ],
   flags,
@@ -161,11 +207,21 @@ export default command({
       if (!given("sampler")) refuseCode(flags.from, "sampler", [repeated.sampler]);
       if (!given("guidance")) refuseCode(flags.from, "guidance", repeated.guidance);
     }
-    const model = openModel(name ?? repeated?.model ?? "digits");
+    const spec = name === undefined ? undefined : revised(name, flags.revision);
+    if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
+    const { "model-flags": modelFlags, classifier } = flags;
+    const model = await usage(() =>
+      openModel(spec ?? repeated?.model ?? "digits", openOptions(flags))
+    );
+    if (modelFlags !== undefined) {
+      const { ignored } = parseArguments(modelFlags);
+      if (ignored.length > 0) io.warn(`These model flags change no image: ${ignored.join(", ")}`);
+    }
     processOf(model.scheduler); // a fault of the model, not of what was typed
     for (const key of unfollowed(model.scheduler)) {
       io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
     }
+    const wanted = await promptsOf(model, flags, repeated);
     const plan = await usage(() =>
       makePlan(model, {
         sampler: flags.sampler ?? repeated?.sampler,
@@ -173,16 +229,43 @@ export default command({
         ...pathWishes(flags, repeated),
       })
     );
-    const settings = await usage(() => settle(model, plan, flags, given, repeated));
+    if (classifier !== undefined && !plan.guidances.some(asksClassifier)) {
+      throw new UsageError("Cannot use --classifier by itself: add --guidance classifier");
+    }
+    const path = flags["low-res"] ?? repeated?.lowRes;
+    const lowRes = path === undefined ? undefined : await lowResOf(path, model);
+    if (lowRes === undefined && besideOf(model) === "small") {
+      throw new UsageError(`Cannot draw with ${model.name} alone: give it images with --low-res`);
+    }
+    const shown = await givenOf(model, flags, repeated);
+    const settings = await usage(() =>
+      settle(
+        model,
+        plan,
+        { ...flags, ...lowRes?.size, noiseLevel: shown.noiseLevel },
+        given,
+        repeated,
+        { ...wanted, images: lowRes?.count },
+      )
+    );
     if (flags["dry-run"]) {
       io.log(`${settings.sampler} along ${describeRoute(settings)}`);
       await io.write(flags.json ? JSON.stringify(plan.levels) : describePath(plan.levels));
       return 0;
     }
-    await draw(model, plan, settings, flags, io);
+    const precision = given("precision")
+      ? flags.precision
+      : repeated?.precision ?? (repeated ? "f32" : flags.precision);
+    checkScales({ precision, scales: flags.scales });
+    const { given: more, beside = lowRes?.beside } = shown;
+    const drawn = { wanted, given: more, beside };
+    await draw(model, plan, settings, { ...flags, precision }, drawn, io);
     return 0;
   },
 });
+
+const asksClassifier = ({ plugin }: Plan["guidances"][number]) =>
+  plugin.needs?.includes("classifier") === true;
 
 /** The options of the plugins that were named, for help. */
 export async function details(
@@ -225,6 +308,12 @@ function checkOutputs({ json, output, trajectory }: SampleValues): void {
   if (output !== undefined && resolve(output) === resolve(trajectory)) {
     throw new UsageError(`Cannot write both the images and their trajectory to ${trajectory}`);
   }
+}
+
+/** Refuses scales that would not be used. */
+export function checkScales({ precision, scales }: Pick<SampleValues, "precision" | "scales">) {
+  if (scales === undefined || precision !== "f32") return;
+  throw new UsageError("Cannot use --scales with precision f32: scales are for int8");
 }
 
 /** The path that was typed, else the one that is repeated. */
@@ -275,22 +364,38 @@ function refuseCode(file: string, kind: Kind, specs: readonly string[]): void {
   );
 }
 
+/** What {@linkcode settle} reads of what was typed. */
+type Settled =
+  & Pick<SampleValues, "class" | "count" | "rng" | "seed" | "unconditional">
+  & Partial<Pick<SampleValues, "width" | "height" | "negative" | "variant" | "clip-skip">>
+  & Pick<Settings, "noiseLevel">
+  & { readonly "low-res"?: string | undefined };
+
 /** All that the images depend on: what is typed, else what is repeated, else the defaults. */
 export function settle(
   model: Model,
   plan: Plan,
-  flags: Pick<SampleValues, "class" | "count" | "rng" | "seed" | "unconditional">,
+  flags: Settled,
   given: (flag: "rng" | "unconditional") => boolean,
   repeated?: Settings,
+  wanted: Partial<Wanted> & { readonly images?: number | undefined } = {},
 ): Settings {
   const asked = (flags.class === undefined ? undefined : splitClasses(flags.class)) ??
     repeated?.classes;
   const classes = asked?.map((name) => findClass(model, name)) ?? defaultClasses(model);
-  return {
+  const prompts = wanted.texts === "stdin" ? [] : wanted.texts;
+  const settings: Settings = {
     model: model.name,
     seed: flags.seed === undefined && repeated ? repeated.seed : seedOf(flags.seed),
-    count: flags.count ?? repeated?.count ?? Math.max(1, classes.length),
+    count: wanted.count ?? flags.count ?? repeated?.count ??
+      Math.max(1, wanted.images ?? classes.length, prompts?.length ?? 0),
     classes,
+    ...prompts && { prompts, negative: flags.negative ?? repeated?.negative ?? "" },
+    clipSkip: flags["clip-skip"] ?? repeated?.clipSkip,
+    width: flags.width ?? repeated?.width,
+    height: flags.height ?? repeated?.height,
+    noiseLevel: flags.noiseLevel,
+    variant: flags.variant ?? repeated?.variant,
     unconditional: given("unconditional")
       ? flags.unconditional
       : repeated?.unconditional ?? flags.unconditional,
@@ -301,7 +406,10 @@ export function settle(
     timesteps: plan.timesteps,
     sigmas: plan.sigmas,
     rng: given("rng") ? flags.rng : repeated?.rng ?? flags.rng,
+    lowRes: flags["low-res"] ?? repeated?.lowRes,
   };
+  sizeOf(model, settings); // refused before anything is computed
+  return settings;
 }
 
 /** All classes in turn, unless they are too many for one sheet. */
@@ -330,22 +438,52 @@ export const TAKEN = {
   write: () => Promise.reject(new Error("stdout holds JSON")),
 };
 
+/** The images that are drawn at once, one text or the whole run. */
+interface Set {
+  readonly settings: Settings;
+  readonly first: number;
+  readonly end: number;
+}
+
+/** The run as one set, or one set for each line of standard input. */
+async function* setsOf(
+  settings: Settings,
+  flags: SampleValues,
+  wanted?: Wanted,
+): AsyncGenerator<Set> {
+  if (wanted?.texts !== "stdin") {
+    yield { settings, ...shardOf(flags.shard ?? "1/1", settings.count) };
+    return;
+  }
+  let first = 0;
+  for await (const text of readPrompts()) {
+    const end = first + wanted.each;
+    yield { settings: { ...settings, prompts: [text], count: end }, first, end };
+    first = end;
+  }
+}
+
 async function draw(
   model: Model,
   plan: Plan,
-  settings: Settings,
+  planned: Settings,
   flags: SampleValues,
+  { wanted, ...shown }: { readonly wanted: Wanted | undefined } & Pick<Draw, "beside" | "given">,
   io: Io,
 ): Promise<void> {
-  const { first, end } = await usage(() => shardOf(flags.shard ?? "1/1", settings.count));
-  const edge = edgeOf(model);
+  await usage(() => shardOf(flags.shard ?? "1/1", planned.count));
+  const streams = wanted?.texts === "stdin";
+  if (streams && flags.shard !== undefined) {
+    throw new UsageError("Cannot split a run whose prompts are still to come: leave --shard out");
+  }
+  const { width, height } = sizeOf(model, planned);
   const text = (settings: Settings) =>
-    settingsText(settings, { size: `${edge}x${edge}`, version: config.version });
+    settingsText(settings, { size: `${width}x${height}`, version: config.version });
   const output = await usage(() =>
     openOutput({
       to: flags.output,
-      separate: flags.separate,
-      stem: `${model.name}-${settings.seed}`,
+      separate: flags.separate || streams,
+      stem: `${basename(model.name)}-${planned.seed}`,
       sheet: { columns: flags.columns },
       stdout: flags.json ? TAKEN : undefined,
     })
@@ -354,53 +492,83 @@ async function draw(
   if (flags.trajectory !== undefined) {
     await (await openOutput({ to: flags.trajectory, stem: "" })).prepare();
   }
-  const { engineOf } = await import("./_engine.ts");
+  const { engineOf, precisionOf } = await import("./_engine.ts");
   const { loadDenoiser } = await import("../pipeline/denoiser.ts");
   const { bitmapsOf, drawBatches } = await import("../pipeline/draw.ts");
+  const { guideByText, loadEncoder } = await import("../pipeline/text.ts");
   const started = performance.now();
   const engine = await engineOf(flags, io);
   const steps = plan.levels.length - 1;
-  const bar = progressBar(io, steps * Math.ceil((end - first) / flags["batch-size"]), "step");
-  const preview = flags.preview === undefined ? undefined : previewer(bar, io);
+  const batchSize = flags["batch-size"] ?? (model.autoencoder === undefined ? 16 : 1);
+  let bar: Progress | undefined;
   const frames: Bitmap[][] = []; // of the trajectory, by step
+  const drawnTexts: string[] = [];
   let drawn = 0;
+  let settings = planned;
   try {
-    const denoiser = loadDenoiser(model, engine, flags["cfg-batch"]);
-    const batches = drawBatches(denoiser, {
-      plan,
-      settings,
-      first,
-      end,
-      batchSize: flags["batch-size"],
-      signal: io.signal,
-      async onStep({ step, x, x0 }, { number, batches }) {
-        bar.update(number * steps + step, batches > 1 ? `batch ${number + 1} of ${batches}` : "");
-        if (flags.trajectory !== undefined) {
-          (frames[step - 1] ??= []).push(...await bitmapsOf(x, model));
-        }
-        if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, model));
-      },
+    const { scales, precision } = await precisionOf(model, engine, flags, io);
+    settings = { ...planned, precision };
+    const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], {
+      tile: flags.tile,
+      scales,
     });
-    for await (const { indices, bitmaps } of batches) {
-      for (const [i, bitmap] of bitmaps.entries()) {
-        const index = indices[i] ?? 0;
-        await output.add(bitmap, index, text(settingsOfImage(settings, index)));
+    const encoder = model.text && loadEncoder(model.text, engine, settings.clipSkip);
+    for await (const { settings: own, first, end } of setsOf(settings, flags, wanted)) {
+      io.signal.throwIfAborted();
+      const { prompts = [], negative = "" } = own;
+      drawnTexts.push(...prompts);
+      const embeddings = await encoder?.encode(
+        { texts: prompts, negative },
+        (text, cut) => io.warn(`The text encoder does not read the end of "${text}": ${cut}`),
+      );
+      if (!streams) await encoder?.release();
+      const asked = embeddings === undefined
+        ? denoiser
+        : guideByText(denoiser, { texts: prompts, negative }, embeddings);
+      bar = progressBar(io, steps * Math.ceil((end - first) / batchSize), "step");
+      const preview = flags.preview === undefined ? undefined : previewer(bar, io);
+      const batches = drawBatches(asked, {
+        plan,
+        settings: own,
+        first,
+        end,
+        batchSize,
+        ...shown,
+        releases: !streams,
+        signal: io.signal,
+        async onStep({ step, x, x0 }, { number, batches }) {
+          const note = batches > 1 ? `batch ${number + 1} of ${batches}` : "";
+          bar?.update(number * steps + step, note);
+          if (flags.trajectory !== undefined) {
+            (frames[step - 1] ??= []).push(...await bitmapsOf(x, asked));
+          }
+          if (step % (flags.preview ?? Infinity) === 0) preview?.(await bitmapsOf(x0 ?? x, asked));
+        },
+      });
+      for await (const { indices, bitmaps } of batches) {
+        for (const [i, bitmap] of bitmaps.entries()) {
+          const index = indices[i] ?? 0;
+          await output.add(bitmap, index, text(settingsOfImage(own, index)));
+        }
+        drawn += bitmaps.length;
       }
-      drawn += bitmaps.length;
+      bar.stop();
+      embeddings?.dispose();
     }
   } finally {
-    bar.stop();
+    bar?.stop();
     await engine.dispose();
-    const files = drawn === 0 ? [] : await output.finish(text(settings));
+    const all = streams ? { ...settings, prompts: drawnTexts, count: drawn } : settings;
+    const files = drawn === 0 ? [] : await output.finish(text(all));
     if (drawn > 0 && flags.trajectory !== undefined) {
-      await saveTrajectory(flags.trajectory, frames, drawn, text(settings));
+      await saveTrajectory(flags.trajectory, frames, drawn, text(all));
       files.push(flags.trajectory);
     }
     const seconds = (performance.now() - started) / 1000;
     io.detail(`${drawn} images of ${steps} steps in ${seconds.toFixed(1)} s`);
     if (files.length > 0) io.log(describeFiles(files, settings));
     if (flags.json) {
-      const record = { ...settings, seed: String(settings.seed), drawn, files, seconds };
+      const record = { ...all, seed: String(settings.seed), drawn, files, seconds };
       await io.write(JSON.stringify(record, null, 2));
     }
   }

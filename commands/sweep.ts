@@ -70,7 +70,7 @@ const flags = {
   count: { type: "integer", alias: "n", min: 1, default: COUNT, help: "images in a cell" },
   unconditional: sample.flags.unconditional,
   rng: sample.flags.rng,
-  "batch-size": sample.flags["batch-size"],
+  "batch-size": { type: "integer", min: 1, default: 16, help: "images computed at once" },
   "cfg-batch": sample.flags["cfg-batch"],
   engine: sample.flags.engine,
   provider: sample.flags.provider,

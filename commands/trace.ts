@@ -6,7 +6,10 @@ import type { Place } from "../engines/onnx/protobuf.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Model } from "../pipeline/model.ts";
-import { command, UsageError } from "./_command.ts";
+import type { Scales } from "../quantization/scales.ts";
+import type { MoreInput } from "../pipeline/unet.ts";
+import { command, usage, UsageError } from "./_command.ts";
+import { fileFlags, openOptions } from "./_file_flags.ts";
 
 const LIMIT = 2e9; // bytes of weights; a protobuf message, and so an ONNX file, holds 2 ** 31 - 1
 const SMALL = 1024; // bytes; smaller weights stay in the graph
@@ -19,7 +22,8 @@ export default command({
   description:
     "Writes a network with its weights as an ONNX file of standard operations. MODEL is a bundled " +
     "name (digits without it) or a model folder in the layout of diffusers. The inputs are sample " +
-    "[N,C,H,W], timestep [N] and, of a network with classes, class_labels [N] (int32); the output " +
+    "[N,C,H,W], timestep [N] and, of a network with classes, class_labels [N] (int32), of one that " +
+    "reads texts, encoder_hidden_states [N,77,D]; the output " +
     "is out_sample, logits or gradient. The file's metadata holds the scheduler and the labels.",
   examples: [
     ["trace -o digits.onnx", "the UNet of digits"],
@@ -32,6 +36,18 @@ export default command({
       choices: ["unet", "classifier", "classifier-gradient"],
       default: "unet",
       help: "what is written; the gradient is that of log p(class | sample) by the sample",
+    },
+    precision: {
+      type: "string",
+      choices: ["f32", "int8"],
+      default: "f32",
+      help: "int8: layers in bytes, by scales that quantize made",
+    },
+    scales: {
+      type: "string",
+      value: "FILE",
+      complete: "file",
+      help: "scales of quantize for int8; those beside the model's weights without it",
     },
     batch: { type: "integer", min: 1, default: 1, help: "images at once: N of the inputs" },
     "external-data": {
@@ -47,6 +63,7 @@ export default command({
       complete: "file",
       help: "the file, or - for stdout; a pipe gets it without",
     },
+    ...fileFlags,
   },
   async run({ flags, positional: [spec = "digits"], io }) {
     const { part, batch, output = "-", "external-data": external } = flags;
@@ -57,8 +74,24 @@ export default command({
     if (output === "-" && io.stdoutIsTerminal) {
       throw new UsageError("Cannot write a model to a terminal: redirect stdout or give -o FILE");
     }
+    const int8 = flags.precision === "int8";
+    if (flags.scales !== undefined && !int8) {
+      throw new UsageError("Cannot use --scales with precision f32: scales are for int8");
+    }
+    if (int8 && part !== "unet") {
+      throw new UsageError(`Cannot write the ${part} in int8: scales are of the unet alone`);
+    }
     const { openModel } = await import("../pipeline/model.ts");
-    const model = openModel(spec);
+    const { openScales } = await import("../quantization/precision.ts");
+    const model = await usage(() => openModel(spec, openOptions(flags)));
+    const [scales, ...more] = int8 ? await openScales(model, flags.scales) : [];
+    if (more.length > 0) {
+      throw new UsageError(
+        `Cannot write one graph of ${
+          more.length + 1
+        } groups of timesteps: quantize --groups 1 makes scales for all`,
+      );
+    }
     const network = await networkOf(model, part);
     const size = bytesOfWeights(network.weights);
     const beside = external === "always" || (external === "auto" && size > LIMIT);
@@ -70,7 +103,13 @@ export default command({
         } GB, and an ONNX file holds 2 GB; ${mend}`,
       );
     }
-    const { bytes, data } = await encode(model, network, batch, part, beside ? output : undefined);
+    const { bytes, data } = await encode(
+      model,
+      { ...network, scales: scales?.scales },
+      batch,
+      part,
+      beside ? output : undefined,
+    );
     if (output === "-") {
       await io.write(bytes);
       return 0;
@@ -98,6 +137,10 @@ interface Network {
   readonly image: readonly [number, number, number];
   readonly inputs: readonly string[];
   readonly output: string;
+  /** The layers that are computed in bytes. */
+  readonly scales?: Scales | undefined;
+  /** The forms of inputs that are neither an image nor one number an image. */
+  readonly more?: readonly MoreInput[];
 }
 
 async function networkOf(
@@ -105,18 +148,14 @@ async function networkOf(
   part: "unet" | "classifier" | "classifier-gradient",
 ): Promise<Network> {
   if (part === "unet") {
-    const { unet2d } = await import("../models/unet_2d.ts");
-    const { config, weights } = unet;
-    const edge = config.sample_size ?? 2 ** config.block_out_channels.length;
-    const labelled = config.num_class_embeds !== null || config.class_embed_type !== null;
+    const { answer, weights, edge, stride, inChannels, more } = unet;
+    const size = edge ?? stride;
     return {
       weights,
-      // The inputs below, which a computation of any number of inputs cannot type.
-      computation: (scope, ...inputs) => [
-        unet2d(...[scope, config, ...inputs] as Parameters<typeof unet2d>),
-      ],
-      image: [edge, edge, config.in_channels],
-      inputs: ["sample", "timestep", ...labelled ? ["class_labels"] : []],
+      computation: (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
+      image: [size, size, inChannels],
+      inputs: ["sample", "timestep", ...more.map(({ name }) => name)],
+      more,
       output: "out_sample",
     };
   }
@@ -161,7 +200,8 @@ interface Encoded {
 /** @param file Names the ONNX file where its weights are to stand beside it. */
 async function encode(
   model: Model,
-  { weights, computation, image: [height, width, channels], inputs, output }: Network,
+  { weights, computation, image: [height, width, channels], inputs, output, more = [], scales }:
+    Network,
   batch: number,
   part: string,
   file: string | undefined,
@@ -180,9 +220,13 @@ async function encode(
   };
   const forms = inputs.map((name): InputForm => {
     if (name === "sample") return [batch, channels, height, width];
+    const { shape, dtype } = more.find((input) => input.name === name) ?? {};
+    if (shape !== undefined) return { shape: [batch, ...shape], dtype: dtype ?? "float32" };
     return { shape: [batch], dtype: name === "class_labels" ? "int32" : "float32" };
   });
-  const traced = traceComputation(channelsFirst, checkpointEdges(weights, false), forms, "any");
+  const traced = traceComputation(channelsFirst, checkpointEdges(weights, false), forms, "any", {
+    scales,
+  });
   const names = new Map([
     ...inputs.map((name, index) => [inputName(index), name] as const),
     [outputName(0), output] as const,
@@ -207,7 +251,7 @@ function layOut(
   const places = new Map<Edge, Place>();
   let size = 0;
   for (const edge of initializers) {
-    const length = 4 * sizeOf(edge.dims);
+    const length = (edge.type === "int8" ? 1 : 4) * sizeOf(edge.dims);
     if (edge.source?.kind !== "lazy" || length < SMALL) continue;
     places.set(edge, { location: basename(path), offset: size, length });
     size += length;

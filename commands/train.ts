@@ -1,4 +1,5 @@
 import { type Model, openModel, saveModel } from "../pipeline/model.ts";
+import { trainable } from "../pipeline/unet.ts";
 import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
 import { alphasCumprodOf, type SchedulerConfig, withDefaults } from "../schedules/mod.ts";
 import type { Dataset } from "../training/data/dataset.ts";
@@ -131,7 +132,7 @@ export default command({
     await checkFolder(flags);
     const chosen = objectiveOf(flags, given);
     const base = flags.init === undefined ? undefined : openModel(flags.init);
-    const size = flags.size ?? base?.unet.config.sample_size ?? undefined;
+    const size = flags.size ?? base?.unet.edge ?? undefined;
     const data = await usage(() => openDataset(flags.data, { size }));
     const config = networkOf(data, flags, given, { base, learns: isLearned(chosen.variance) });
     const scheduler = schedulerOf(flags, given, base, chosen);
@@ -205,7 +206,7 @@ function networkOf(
   given: Given,
   { base, learns }: { readonly base: Model | undefined; readonly learns: boolean },
 ): UNet2DConfig {
-  const model = base?.unet.config;
+  const model = base && trainable(base.unet, base.name).config;
   if (model !== undefined && !learns && model.out_channels === 2 * model.in_channels) {
     throw new UsageError(
       `Cannot start from ${base?.name} without --learn-variance: its network tells the variance`,

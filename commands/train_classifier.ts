@@ -244,7 +244,7 @@ async function checkPlace(
     new UsageError(
       `Cannot train a classifier for ${name}: ${what} ${its} there and ${ours} here; choose another --out if it is not for this model`,
     );
-  const { sample_size: size, in_channels: channels } = unet.config;
+  const { edge: size, inChannels: channels } = unet;
   const shape = (size: number | null, channels: number) => `${size}x${size}x${channels}`;
   const [there, here] = [
     shape(size, channels),

@@ -6,14 +6,31 @@
  */
 import * as tf from "tfjs";
 import type { Weights } from "../models/weights.ts";
-import type { Compiled, Computation, Engine, Iterated, Iteration, StatePart } from "./engine.ts";
-import type { Target } from "./onnx/graph.ts";
+import type { Scales } from "../quantization/scales.ts";
+import type {
+  ChannelValues,
+  Compiled,
+  Computation,
+  Engine,
+  Iterated,
+  Iteration,
+  LayerValues,
+  StatePart,
+} from "./engine.ts";
+import type { Layers, Seen, Watched } from "./onnx/layers.ts";
+import { ELEMENT, Graph, type Target } from "./onnx/graph.ts";
 import type { Numbers, Parcel } from "./onnx/messages.ts";
 import { packModel } from "./onnx/package.ts";
 import { checkpointEdges } from "./onnx/parameters.ts";
 import { encodeModel } from "./onnx/protobuf.ts";
 import { type OpenOptions, type Runtime, type Session, startRuntime } from "./onnx/session.ts";
-import { type InputForm, inputName, type Trace, traceComputation } from "./onnx/trace.ts";
+import {
+  type InputForm,
+  inputName,
+  outputName,
+  type Trace,
+  traceComputation,
+} from "./onnx/trace.ts";
 
 export { shapesOf } from "./onnx/shapes.ts";
 export type { InputForm } from "./onnx/trace.ts";
@@ -89,7 +106,15 @@ export async function onnxEngine(options: OnnxOptions = {}): Promise<OnnxEngine>
       threads === 1 ? "thread" : "threads"
     }`,
     providers,
-    compile: (computation, weights) => compile(runtime, place, computation, weights),
+    compile: (computation, weights, scales) =>
+      compile(runtime, place, computation, weights, scales && { scales, bytes: new Map() }),
+    bytes: provider === "cpu"
+      ? {
+        exact: () => multipliesBytes(runtime),
+        watch: (computation, weights, onLayers) =>
+          watch(runtime, place, computation, weights, onLayers),
+      }
+      : undefined,
     iterate: (iteration, start) => iterate(runtime, place, iteration, start),
     dispose: () => runtime.stop(),
   };
@@ -160,14 +185,83 @@ async function openGraph(
  * A computation as a whole ONNX model with its weights inside, for other programs.
  *
  * @param inputs The shape of each input; `{ shape, dtype }` where it is not float32
+ * @param scales The layers that are computed in bytes
  */
 export function trace(
   computation: Computation,
   weights: Weights,
   inputs: readonly InputForm[],
+  scales?: Scales,
 ): Uint8Array<ArrayBuffer> {
   const source = checkpointEdges(weights, false);
-  return encodeModel(traceComputation(computation, source, inputs, "any").model);
+  return encodeModel(traceComputation(computation, source, inputs, "any", { scales }).model);
+}
+
+/**
+ * Whether ONNX Runtime's sums of products of bytes are exact: x86 without VNNI adds pairs of products
+ * in sixteen bits, which these overflow.
+ */
+async function multipliesBytes(runtime: Runtime): Promise<boolean> {
+  const [rows, size] = [4, 64];
+  const graph = new Graph();
+  const weights = graph.constant("int8", [size, rows], new Int8Array(size * rows).fill(127));
+  const x = graph.input(inputName(0), "float32", [rows, size]);
+  const bytes = graph.node("Cast", [x], { type: "uint8", dims: [rows, size] }, {
+    to: ELEMENT.uint8,
+  });
+  const sums = graph.node("MatMulInteger", [bytes, weights], {
+    type: "int32",
+    dims: [rows, rows],
+  });
+  const session = await runtime.open(
+    packModel(graph.model([graph.output(outputName(0), sums)])),
+    { threads: 1 },
+  );
+  const data = new Float32Array(rows * size).fill(255);
+  const [answer] = await session.run([
+    { name: inputName(0), type: "float32", dims: [rows, size], data },
+  ]);
+  await session.close();
+  return answer?.data.every((sum) => sum === size * 255 * 127) === true;
+}
+
+/** A computation whose layers are looked at. */
+function watch(
+  runtime: Runtime,
+  place: Place,
+  computation: Computation,
+  weights: Weights,
+  onLayers: (layers: readonly LayerValues[]) => void,
+): Compiled {
+  const opened = new Map<
+    string,
+    Promise<{ session: Session; watched: Watched[]; count: number }>
+  >();
+  return async (...inputs) => {
+    const forms = inputs.map(formOf);
+    const open = async () => {
+      const watched: Watched[] = [];
+      const source = checkpointEdges(weights, true);
+      const traced = traceComputation(computation, source, forms, "runtime", { watched });
+      const session = await openGraph(runtime, traced, place);
+      return { session, watched, count: traced.outputs.length };
+    };
+    const key = JSON.stringify(forms);
+    const known = opened.get(key) ?? open();
+    opened.set(key, known);
+    const { session, watched, count } = await known;
+    const outputs = await session.run(await Promise.all(inputs.map(pack)));
+    const seen = outputs.slice(count);
+    const next = ({ channels, inner }: Seen): ChannelValues => {
+      const data = seen.shift()?.data;
+      if (!(data instanceof Float32Array)) throw new TypeError("Cannot watch a layer of integers");
+      return { values: data, channels, inner };
+    };
+    onLayers(watched.map(({ layer, kind, parts, output }): LayerValues => {
+      return { layer, kind, parts: parts.map(next), output: next(output) };
+    }));
+    return outputs.slice(0, count).map(unpack);
+  };
 }
 
 function compile(
@@ -175,11 +269,13 @@ function compile(
   place: Place,
   computation: Computation,
   weights: Weights,
+  layers?: Layers,
 ): Compiled {
   const opened = new Map<string, Opened>(); // by the inputs' forms, the latest use last
   const prepare = (forms: readonly InputForm[]): Promise<Session> => {
     const source = checkpointEdges(weights, true);
-    return openGraph(runtime, traceComputation(computation, source, forms, targetOf(place)), place);
+    const traced = traceComputation(computation, source, forms, targetOf(place), layers);
+    return openGraph(runtime, traced, place);
   };
   const use = async <T>(
     inputs: readonly tf.Tensor[],
@@ -202,11 +298,17 @@ function compile(
       await closeIdle(opened);
     }
   };
-  return async (...inputs) => {
+  const compute: Compiled = async (...inputs) => {
     const parcels = Promise.all(inputs.map(pack)); // read before anything else can dispose them
     const outputs = await use(inputs, async (session) => session.run(await parcels));
     return outputs.map(unpack);
   };
+  compute.release = async () => {
+    const entries = [...opened.values()];
+    opened.clear();
+    for (const { session } of entries) await (await session).close();
+  };
+  return compute;
 }
 
 /** An iteration as one graph; its state stays in the worker between the calls. */

@@ -5,7 +5,6 @@
  * @module
  */
 import * as tf from "tfjs";
-import { unet2d } from "../models/unet_2d.ts";
 import { imageNoise, philoxAt } from "../noise/mod.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import { alphasCumprodOf, respacedTimesteps } from "../schedules/mod.ts";
@@ -174,7 +173,7 @@ const [SPREAD, PROBES] = [1, 2] as const;
 function networkOf({ model, parameterization }: Denoiser, variance: VarianceType): ScopedNetwork {
   const halves = parameterization.learned && !isLearned(variance);
   return (scope, x, t, labels) => {
-    const answer = unet2d(scope, model.unet.config, x, t, labels);
+    const answer = model.unet.answer(scope, x, t, ...labels ? [labels] : []);
     return halves ? tf.split(answer, 2, 3)[0] as tf.Tensor4D : answer;
   };
 }

@@ -35,7 +35,7 @@ export async function* measuredBatches(
   data: Dataset,
   { count, batchSize, seed }: Portion,
 ): AsyncGenerator<ImageBatch> {
-  const { in_channels: channels, num_class_embeds: classes } = model.unet.config;
+  const { inChannels: channels, classes } = model.unet;
   const fail = (reason: string) =>
     new TypeError(`Cannot measure ${model.name} on these images: ${reason}`);
   if (data.channels !== channels) {

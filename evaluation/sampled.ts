@@ -10,7 +10,8 @@ import { writeAtomic } from "../images/atomic.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import { drawBatches } from "../pipeline/draw.ts";
 import type { Weights } from "../models/weights.ts";
-import { edgeOf, isThere, type Model } from "../pipeline/model.ts";
+import { isThere } from "../pipeline/files.ts";
+import { edgeOf, type Model } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import type { Settings } from "../pipeline/settings.ts";
 import type { Dataset } from "../training/data/mod.ts";
@@ -28,7 +29,10 @@ export interface SampledRun {
 }
 
 /** What images depend on besides their number; another count of them continues the same run. */
-export async function runKey({ model, engine }: Denoiser, run: SampledRun): Promise<string> {
+export async function runKey(
+  { model, engine, scales }: Denoiser,
+  run: SampledRun,
+): Promise<string> {
   const { count: _, ...settings } = run.settings;
   const weights = await weightsDigest(model.unet.weights);
   const classifier = model.classifier && await weightsDigest(model.classifier.weights);
@@ -40,6 +44,7 @@ export async function runKey({ model, engine }: Denoiser, run: SampledRun): Prom
     scheduler: model.scheduler,
     weights,
     classifier,
+    scales: scales?.map(({ below, scales }) => [below, ...scales]),
     code: await codeDigests(run.plan),
   });
   return (await sha256(new TextEncoder().encode(text))).slice(0, 12);
@@ -146,7 +151,7 @@ export async function drawInto(
 /** How large a model's images are. */
 export function shapeOf(model: Model): Pick<Dataset, "height" | "width" | "channels"> {
   const edge = edgeOf(model);
-  return { height: edge, width: edge, channels: model.unet.config.in_channels === 1 ? 1 : 3 };
+  return { height: edge, width: edge, channels: model.unet.inChannels === 1 ? 1 : 3 };
 }
 
 const pad = (index: number) => String(index).padStart(6, "0");

@@ -41,10 +41,15 @@ export type Field =
   | "flag"
   | readonly string[] // one of these words
   | { readonly each: Field } // a list
+  | { readonly only: boolean | number | string | null } // all that is known here
+  | { readonly one: Field; readonly many: Field } // of either kind
   | { readonly or: null; readonly field: Field };
 
 /** The field, or null. */
 export const optional = (field: Field): Field => ({ or: null, field });
+
+/** The field, or a list of such. */
+export const orList = (field: Field): Field => ({ one: field, many: { each: field } });
 
 function fits(value: unknown, field: Field): boolean {
   if (field === "count") return Number.isSafeInteger(value) && Number(value) >= 1;
@@ -52,6 +57,8 @@ function fits(value: unknown, field: Field): boolean {
   if (field === "number") return typeof value === "number" && Number.isFinite(value);
   if (field === "flag") return typeof value === "boolean";
   if ("or" in field) return value === null || fits(value, field.field);
+  if ("only" in field) return value === field.only;
+  if ("one" in field) return fits(value, field.one) || fits(value, field.many);
   if ("each" in field) return Array.isArray(value) && value.every((each) => fits(each, field.each));
   return field.some((word) => word === value);
 }
@@ -62,6 +69,8 @@ function describe(field: Field): string {
   if (field === "number") return "a number";
   if (field === "flag") return "true or false";
   if ("or" in field) return `${describe(field.field)}, or null`;
+  if ("only" in field) return `${JSON.stringify(field.only)}, as no other is known here`;
+  if ("one" in field) return `${describe(field.one)}, or ${describe(field.many)}`;
   if ("each" in field) return `a list, each ${describe(field.each)}`;
   return `one of ${field.join(", ")}`;
 }

@@ -40,8 +40,17 @@ export function conv(scope: Scope, x: tf.Tensor4D, out: number, options: ConvOpt
   const padded = same || before + after === 0
     ? x
     : tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]]);
-  const y = tf.conv2d(padded, filter as tf.Tensor4D, stride, same ? "same" : "valid");
-  return tf.add(y, bias) as tf.Tensor4D;
+  const pad = same ? "same" : "valid";
+  if (isWhole(GROUP_NORM)) {
+    return tf.fused.conv2d({
+      x: padded,
+      filter: filter as tf.Tensor4D,
+      strides: stride,
+      pad,
+      bias,
+    }) as tf.Tensor4D;
+  }
+  return tf.add(tf.conv2d(padded, filter as tf.Tensor4D, stride, pad), bias) as tf.Tensor4D;
 }
 
 /** Options of {@linkcode linear}. */
@@ -50,6 +59,8 @@ export interface LinearOptions {
   readonly zero?: boolean;
   /** Stored as a 1-D convolution of width 1: `weight` [out, in, 1]. */
   readonly pointwise?: boolean;
+  /** Whether it has a bias; true by default. */
+  readonly bias?: boolean;
 }
 
 /** A linear layer on the last axis: `weight` [out, in] and `bias` [out]. */
@@ -57,16 +68,16 @@ export function linear<T extends tf.Tensor>(
   scope: Scope,
   x: T,
   out: number,
-  { zero = false, pointwise = false }: LinearOptions = {},
+  { zero = false, pointwise = false, bias = true }: LinearOptions = {},
 ): T {
   const size = x.shape[x.rank - 1] ?? 0;
   const start = startOf(size, zero);
   const weight = pointwise
     ? tf.reshape(scope.parameter("weight", [1, size, out], "pointwise", start), [size, out])
     : scope.parameter("weight", [size, out], "matrix", start);
-  const bias = scope.parameter("bias", [out], "same", start);
   const rows = tf.reshape(x, [-1, size]) as tf.Tensor2D;
-  const y = tf.add(tf.matMul(rows, weight as tf.Tensor2D), bias);
+  const product: tf.Tensor = tf.matMul(rows, weight as tf.Tensor2D);
+  const y = bias ? tf.add(product, scope.parameter("bias", [out], "same", start)) : product;
   return tf.reshape(y, [...x.shape.slice(0, -1), out]) as T;
 }
 
@@ -91,13 +102,20 @@ export function groupNorm<T extends tf.Tensor>(scope: Scope, x: T, groups: numbe
   }
   const gamma = scope.parameter("weight", [channels], "same", { constant: 1 });
   const beta = scope.parameter("bias", [channels], "same", { constant: 0 });
-  // One operation where the engine has it for that, and nobody asks for what lies between.
-  const whole = tf.engine().state.gradientDepth === 0 && tf.getKernel(GROUP_NORM, tf.getBackend());
-  if (whole) return tf.engine().runKernel(GROUP_NORM, { x, gamma, beta }, { groups, eps }) as T;
+  if (isWhole(GROUP_NORM)) {
+    return tf.engine().runKernel(GROUP_NORM, { x, gamma, beta }, { groups, eps }) as T;
+  }
   return normalize(groups, eps)(x, gamma, beta) as T;
 }
 
-const GROUP_NORM = "GroupNorm"; // a kernel that the tracer adds to those of tfjs
+// Kernels that the tracer adds to those of tfjs.
+const [GROUP_NORM, LAYER_NORM, GELU] = ["GroupNorm", "LayerNorm", "Gelu"] as const;
+
+/** Whether the engine has one operation for that, and nobody asks for what lies between. */
+function isWhole(kernel: string): boolean {
+  return tf.engine().state.gradientDepth === 0 &&
+    Boolean(tf.getKernel(kernel, tf.getBackend()));
+}
 
 function normalize(groups: number, eps: number) {
   return tf.customGrad((...args) => {
@@ -144,6 +162,36 @@ function normalize(groups: number, eps: number) {
   }) as (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) => tf.Tensor;
 }
 
+/**
+ * Layer normalization over the last axis (Ba et al. 2016) with `weight` [C] and `bias` [C].
+ *
+ * @param eps what PyTorch adds to the variance by default.
+ */
+export function layerNorm<T extends tf.Tensor>(scope: Scope, x: T, eps = 1e-5): T {
+  const channels = x.shape[x.rank - 1] ?? 0;
+  const gamma = scope.parameter("weight", [channels], "same", { constant: 1 });
+  const beta = scope.parameter("bias", [channels], "same", { constant: 0 });
+  if (isWhole(LAYER_NORM)) {
+    return tf.engine().runKernel(LAYER_NORM, { x, gamma, beta }, { eps }) as T;
+  }
+  const centered = tf.sub(x, tf.mean(x, -1, true));
+  const variance = tf.mean(tf.square(centered), -1, true);
+  const normed = tf.mul(centered, tf.rsqrt(tf.add(variance, eps)));
+  return tf.add(tf.mul(normed, gamma), beta) as T;
+}
+
+/** `x Phi(x)` with the normal distribution's Phi (Hendrycks and Gimpel 2016, equation 1). */
+export function gelu<T extends tf.Tensor>(x: T): T {
+  if (isWhole(GELU)) return tf.engine().runKernel(GELU, { x }) as T;
+  const share = tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1); // 2 Phi(x)
+  return tf.mul(tf.mul(x, 0.5), share) as T;
+}
+
+/** `x * sigmoid(1.702 x)`, near to {@linkcode gelu} (the same, section 2). */
+export function quickGelu<T extends tf.Tensor>(x: T): T {
+  return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702))) as T;
+}
+
 /** `x * sigmoid(x)` (Hendrycks and Gimpel 2016; Ramachandran et al. 2017). */
 export function silu<T extends tf.Tensor>(x: T): T {
   return swish(x) as T;
@@ -164,12 +212,14 @@ const swish = tf.customGrad((...args) => {
   };
 }) as (x: tf.Tensor) => tf.Tensor;
 
-/** Doubles height and width by repeating pixels. */
-export function upsample(x: tf.Tensor4D): tf.Tensor4D {
-  return repeat(x) as tf.Tensor4D;
+/** Doubles height and width by repeating pixels, or brings them to `size` by the nearest ones. */
+export function upsample(x: tf.Tensor4D, size?: readonly [number, number]): tf.Tensor4D {
+  const [, height, width] = x.shape;
+  const doubled = size === undefined || size[0] === 2 * height && size[1] === 2 * width;
+  return (doubled ? repeat(x) : nearest(...size)(x)) as tf.Tensor4D;
 }
 
-// The gradient in closed form: tfjs' own kernel is wrong on its `cpu` backend for batches over 1.
+// Both gradients in closed form: tfjs' own kernel is wrong on its `cpu` backend for batches over 1.
 const repeat = tf.customGrad((...args) => {
   const [x] = args as [tf.Tensor4D];
   const [, height, width] = x.shape;
@@ -179,6 +229,29 @@ const repeat = tf.customGrad((...args) => {
   };
 }) as (x: tf.Tensor) => tf.Tensor;
 
+const nearest = (height: number, width: number) =>
+  tf.customGrad((...args) => {
+    const [x] = args as [tf.Tensor4D];
+    const [batch, rows, columns, channels] = x.shape;
+    return {
+      value: tf.image.resizeNearestNeighbor(x, [height, width]),
+      gradFunc: (dy: tf.Tensor) => {
+        // Columns, then rows: the sum of all that a pixel was copied to.
+        const lines = tf.reshape(dy, [batch * height, width, channels]);
+        const narrow = tf.matMul(copiesOf(columns, width), lines);
+        const flat = tf.reshape(narrow, [batch, height, columns * channels]);
+        return tf.reshape(tf.matMul(copiesOf(rows, height), flat), x.shape);
+      },
+    };
+  }) as (x: tf.Tensor) => tf.Tensor;
+
+/** For each pixel of a line ones at its copies in a line of another length: `[1, from, to]`. */
+function copiesOf(from: number, to: number): tf.Tensor3D {
+  const sources = Int32Array.from({ length: to }, (_, index) => Math.floor(index * from / to));
+  const rows = tf.oneHot(tf.tensor1d(sources, "int32"), from).toFloat() as tf.Tensor2D;
+  return tf.reshape(tf.transpose(rows), [1, from, to]);
+}
+
 /** Halves height and width by averaging pixels in squares of two. */
 export function downsample(x: tf.Tensor4D): tf.Tensor4D {
   return tf.avgPool(x, 2, 2, "valid");
@@ -187,12 +260,16 @@ export function downsample(x: tf.Tensor4D): tf.Tensor4D {
 /**
  * Scaled dot-product attention (Vaswani et al. 2017, equation 1) over heads: query, key and value
  * are `[batch, tokens, heads * size]`, and so is the answer.
+ *
+ * @param bias added to the scores of all heads, `[batch or 1, queries or 1, keys]`: large and
+ * negative where a query must not see a key.
  */
 export function attention(
   query: tf.Tensor3D,
   key: tf.Tensor3D,
   value: tf.Tensor3D,
   heads: number,
+  bias?: tf.Tensor3D,
 ): tf.Tensor3D {
   const [batch, tokens, channels] = query.shape;
   const size = channels / heads;
@@ -203,13 +280,38 @@ export function attention(
       [batch * heads, -1, size],
     );
   const scores = tf.mul(tf.matMul(split(query), split(key), false, true), 1 / Math.sqrt(size));
-  const mixed = tf.matMul(tf.softmax(scores) as tf.Tensor3D, split(value)) as tf.Tensor3D;
+  const seen = bias === undefined ? scores : tf.add(scores, overHeads(bias, heads));
+  const mixed = tf.matMul(tf.softmax(seen) as tf.Tensor3D, split(value)) as tf.Tensor3D;
   if (heads === 1) return mixed;
   return tf.reshape(
     tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]),
     [batch, tokens, channels],
   );
 }
+
+/** A bias of each image, repeated for its heads: `[batch * heads, queries or 1, keys]`. */
+function overHeads(bias: tf.Tensor3D, heads: number): tf.Tensor3D {
+  const [batch, queries, keys] = bias.shape;
+  if (batch === 1 || heads === 1) return bias;
+  const wide = tf.tile(tf.reshape(bias, [batch, 1, queries, keys]), [1, heads, 1, 1]);
+  return tf.reshape(wide, [batch * heads, queries, keys]);
+}
+
+/** The bias that hides later tokens from earlier ones, `[1, tokens, tokens]`. */
+export function causalBias(tokens: number): tf.Tensor3D {
+  const values = Float32Array.from(
+    { length: tokens * tokens },
+    (_, index) => index % tokens > Math.trunc(index / tokens) ? HIDDEN : 0,
+  );
+  return tf.tensor3d(values, [1, tokens, tokens]);
+}
+
+/** The bias that hides tokens whose `mask` [batch, tokens] is 0 and not 1; `[batch, 1, tokens]`. */
+export function maskBias(mask: tf.Tensor2D): tf.Tensor3D {
+  return tf.expandDims(tf.mul(tf.sub(1, mask), HIDDEN), 1);
+}
+
+const HIDDEN = -1e4; // e to this power is 0 in float32; two of them add up to a finite number
 
 /**
  * Sinusoidal embedding of timesteps t `[batch]` as `[batch, size]` (Vaswani et al. 2017, section

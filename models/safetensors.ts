@@ -4,81 +4,19 @@
  *
  * @module
  */
+import {
+  countOf,
+  ELEMENT_BYTES,
+  fromFloat32,
+  quote,
+  readRange,
+  tensorInFile,
+  type WrittenType,
+} from "./formats/elements.ts";
 import type { StoredTensor, Weights } from "./weights.ts";
-
-/** Bytes of one element. */
-const BYTES: Readonly<Record<string, number>> = {
-  F64: 8,
-  F32: 4,
-  F16: 2,
-  BF16: 2,
-  I64: 8,
-  I32: 4,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-};
 
 /** The reference implementation's own limit on the header. */
 const LONGEST_HEADER = 100_000_000;
-
-/** Reads `length` bytes of a file from `offset`, or throws where it is shorter. */
-function readRange(path: string, offset: number, length: number): Uint8Array<ArrayBuffer> {
-  using file = Deno.openSync(path, { read: true });
-  file.seekSync(offset, Deno.SeekMode.Start);
-  const bytes = new Uint8Array(length);
-  for (let filled = 0; filled < length;) {
-    const count = file.readSync(bytes.subarray(filled));
-    if (count === null) {
-      throw new Error(`Cannot read "${path}": the file ends ${length - filled} bytes early`);
-    }
-    filled += count;
-  }
-  return bytes;
-}
-
-function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: string): Float32Array {
-  const { buffer } = bytes;
-  switch (dtype) {
-    case "F32":
-      return new Float32Array(buffer);
-    case "F64":
-      return Float32Array.from(new Float64Array(buffer));
-    case "F16":
-      return fromHalf(new Uint16Array(buffer));
-    case "BF16": {
-      const bits = Uint32Array.from(new Uint16Array(buffer), (half) => half << 16);
-      return new Float32Array(bits.buffer);
-    }
-    case "I64":
-      return Float32Array.from(new BigInt64Array(buffer), Number);
-    case "I32":
-      return Float32Array.from(new Int32Array(buffer));
-    case "I16":
-      return Float32Array.from(new Int16Array(buffer));
-    case "I8":
-      return Float32Array.from(new Int8Array(buffer));
-    default:
-      return Float32Array.from(new Uint8Array(buffer));
-  }
-}
-
-/** IEEE half precision to single, subnormals and infinities included. */
-function fromHalf(halves: Uint16Array): Float32Array {
-  const out = new Float32Array(halves.length);
-  for (let index = 0; index < halves.length; index++) {
-    const half = halves[index] ?? 0;
-    const [exponent, fraction] = [half >> 10 & 31, half & 1023];
-    const size = exponent === 0
-      ? fraction * 2 ** -24
-      : exponent === 31
-      ? (fraction === 0 ? Infinity : NaN)
-      : (1024 + fraction) * 2 ** (exponent - 25);
-    out[index] = half & 0x8000 ? -size : size;
-  }
-  return out;
-}
 
 interface Entry {
   readonly dtype: string;
@@ -94,7 +32,7 @@ const isCount = (value: unknown): value is number =>
 function parseEntry(value: unknown, dataLength: number): Entry | string {
   if (typeof value !== "object" || value === null) return "its entry is not an object";
   const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>;
-  if (typeof dtype !== "string" || !Object.hasOwn(BYTES, dtype)) {
+  if (typeof dtype !== "string" || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
     return `its dtype ${JSON.stringify(dtype)} is not known`;
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) return "its shape is not a list of sizes";
@@ -105,7 +43,7 @@ function parseEntry(value: unknown, dataLength: number): Entry | string {
   if (end < start || end > dataLength) {
     return `its data (bytes ${start} to ${end}) lies outside the ${dataLength} bytes that the file has`;
   }
-  const size = shape.reduce((product: number, size: number) => product * size, BYTES[dtype] ?? 0);
+  const size = countOf(shape) * (ELEMENT_BYTES[dtype] ?? 0);
   if (size !== end - start) {
     return `shape [${shape.join(", ")}] of ${dtype} needs ${size} bytes, its entry has ${
       end - start
@@ -119,7 +57,7 @@ function findHole(entries: ReadonlyMap<string, Entry>, dataLength: number): stri
   let covered = 0;
   const sorted = [...entries].sort(([, a], [, b]) => a.start - b.start || a.end - b.end);
   for (const [name, { start, end }] of sorted) {
-    if (start < covered) return `tensor "${name}": its data overlaps that of another`;
+    if (start < covered) return `tensor ${quote(name)}: its data overlaps that of another`;
     if (start > covered) return `bytes ${covered} to ${start} belong to no tensor`;
     covered = end;
   }
@@ -175,21 +113,14 @@ export function readSafetensors(path: string): SafetensorsFile {
       continue;
     }
     const entry = parseEntry(value, dataLength);
-    if (typeof entry === "string") throw refuse(`tensor "${name}": ${entry}`);
+    if (typeof entry === "string") throw refuse(`tensor ${quote(name)}: ${entry}`);
     entries.set(name, entry);
   }
   const hole = findHole(entries, dataLength);
   if (hole !== undefined) throw refuse(hole);
   const tensors = new Map<string, StoredTensor>();
-  for (const [name, { dtype, shape, start, end }] of entries) {
-    const file = { path, offset: 8 + headerLength + start, length: end - start };
-    tensors.set(name, {
-      name,
-      shape,
-      dtype,
-      file,
-      read: () => toFloat32(readRange(path, file.offset, file.length), dtype),
-    });
+  for (const [name, { dtype, shape, start }] of entries) {
+    tensors.set(name, tensorInFile({ name, shape, dtype }, path, 8 + headerLength + start));
   }
   return { tensors, metadata };
 }
@@ -200,54 +131,48 @@ export interface NewTensor {
   readonly values: Float32Array;
 }
 
-/** Single precision to half, rounded to the nearest, ties to even. */
-function toHalf(values: Float32Array): Uint16Array {
-  const single = new Float32Array(1);
-  const bits = new Uint32Array(single.buffer);
-  return Uint16Array.from(values, (value) => {
-    single[0] = value;
-    const word = bits[0] ?? 0;
-    const sign = word >>> 16 & 0x8000;
-    const size = Math.abs(value);
-    if (Number.isNaN(value)) return sign | 0x7e00;
-    if (size >= 65520) return sign | 0x7c00;
-    const exponent = Math.max(Math.floor(Math.log2(size || 1e-30)), -14);
-    const scaled = size / 2 ** (exponent - 10); // an integer below 2048 after rounding
-    const floor = Math.floor(scaled);
-    const rest = scaled - floor;
-    const rounded = rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-    // A subnormal has no implicit bit; a carry into it makes the next exponent by itself.
-    return sign | (rounded < 1024 ? rounded : (exponent + 15 - 1 << 10) + rounded);
-  });
-}
+/** A tensor to be written: its values are asked for when its turn comes, and not kept. */
+export type WritableTensor = Pick<StoredTensor, "name" | "shape" | "read">;
 
-/** The bytes of a safetensors file with these tensors as `F32` or `F16`. */
-export function encodeSafetensors(
-  tensors: ReadonlyMap<string, NewTensor>,
-  dtype: "F32" | "F16" = "F32",
+/** A safetensors file with these tensors in one type, part by part. */
+export function* safetensorsParts(
+  tensors: readonly WritableTensor[],
+  dtype: WrittenType = "F32",
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array<ArrayBuffer> {
-  const bytes = dtype === "F32" ? 4 : 2;
+): Generator<Uint8Array> {
   const header: Record<string, unknown> = { __metadata__: { format: "pt", ...metadata } };
   let length = 0;
-  for (const [name, { shape, values }] of tensors) {
-    const end = length + values.length * bytes;
+  for (const { name, shape } of tensors) {
+    const end = length + countOf(shape) * (ELEMENT_BYTES[dtype] ?? 0);
     header[name] = { dtype, shape, data_offsets: [length, end] };
     length = end;
   }
-  const text = JSON.stringify(header);
+  const text = new TextEncoder().encode(JSON.stringify(header));
   // Spaces align the data to eight bytes, as the reference implementation does.
-  const encoded = new TextEncoder().encode(text);
-  const headerLength = Math.ceil(encoded.length / 8) * 8;
-  const file = new Uint8Array(8 + headerLength + length);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
-  file.fill(0x20, 8, 8 + headerLength);
-  file.set(encoded, 8);
-  let offset = 8 + headerLength;
-  for (const { values } of tensors.values()) {
-    const data = dtype === "F32" ? values : toHalf(values);
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    offset += data.byteLength;
+  const head = new Uint8Array(8 + Math.ceil(text.length / 8) * 8).fill(0x20);
+  new DataView(head.buffer).setBigUint64(0, BigInt(head.length - 8), true);
+  head.set(text, 8);
+  yield head;
+  for (const tensor of tensors) yield fromFloat32(tensor.read(), dtype);
+}
+
+/** The bytes of a safetensors file with these tensors. */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, NewTensor>,
+  dtype: WrittenType = "F32",
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const all = [...tensors].map(([name, { shape, values }]) => ({
+    name,
+    shape,
+    read: () => values,
+  }));
+  const parts = [...safetensorsParts(all, dtype, metadata)];
+  const file = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    file.set(part, at);
+    at += part.length;
   }
   return file;
 }

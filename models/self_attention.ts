@@ -9,7 +9,7 @@ import { attention } from "./layers.ts";
 import type { Scope } from "./scope.ts";
 
 /** The network's middle, where attention sees the whole image. */
-const MIDDLE = "mid_block";
+const MIDDLES = ["mid_block", "middle_block"]; // of diffusers, and of OpenAI
 
 /** A network as a function of its parameters. */
 type Network<T> = (scope: Scope) => T;
@@ -59,7 +59,9 @@ export function receivedAttention(network: Network<unknown>, scope: Scope): tf.T
   let received: tf.Tensor2D | undefined;
   network(
     scope.attending((layer, query, key, value, heads) => {
-      if (isWithin(layer, MIDDLE)) received ??= columnSums(query, key, heads);
+      if (MIDDLES.some((middle) => isWithin(layer, middle))) {
+        received ??= columnSums(query, key, heads);
+      }
       return attention(query, key, value, heads);
     }),
   );

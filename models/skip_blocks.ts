@@ -14,6 +14,8 @@ import type { UNet2DConfig } from "./unet_2d.ts";
 /** The groups of the attention's norm, whatever its channels. */
 export const ATTENTION_GROUPS = 32;
 
+const outputScale = Math.SQRT2;
+
 /** True for the types of blocks here. */
 export function isSkip(type: string | undefined): boolean {
   return type !== undefined && /^(Attn)?Skip(Down|Up)Block2D$/.test(type);
@@ -65,14 +67,14 @@ export function skipDown(
   config: UNet2DConfig,
   { h, image, time, width, attends, last, skips }: Level<tf.Tensor4D>,
 ): [tf.Tensor4D, tf.Tensor4D] {
-  const outputScale = Math.SQRT2;
+  const attention = { headSize: config.attention_head_dim, groups: ATTENTION_GROUPS, outputScale };
   const groupsOut = groupsOf(width);
   for (let layer = 0; layer < config.layers_per_block; layer++) {
     const groups = groupsOf(h.shape[3]);
     const part = scope.at("resnets", layer);
     h = resnet(part, config, h, time, width, { groups, groupsOut, outputScale });
     if (attends) {
-      h = selfAttention(scope.at("attentions", layer), config, h, ATTENTION_GROUPS, outputScale);
+      h = selfAttention(scope.at("attentions", layer), config, h, attention);
     }
     skips.push(h);
   }
@@ -96,7 +98,7 @@ export function skipUp(
   config: UNet2DConfig,
   { h, image, time, width, attends, last, skips }: Level<tf.Tensor4D | undefined>,
 ): [tf.Tensor4D, tf.Tensor4D | undefined] {
-  const outputScale = Math.SQRT2;
+  const attention = { headSize: config.attention_head_dim, groups: ATTENTION_GROUPS, outputScale };
   const groupsOut = groupsOf(width);
   for (let layer = 0; layer <= config.layers_per_block; layer++) {
     const skip = skips.pop();
@@ -109,7 +111,7 @@ export function skipUp(
     h = resnet(part, config, h, time, width, { groups, groupsOut, outputScale });
   }
   if (attends) {
-    h = selfAttention(scope.at("attentions", 0), config, h, ATTENTION_GROUPS, outputScale);
+    h = selfAttention(scope.at("attentions", 0), config, h, attention);
   }
   if (image !== undefined) image = firUpsample(image);
   if (last) return [h, image];

@@ -5,11 +5,18 @@
  * @module
  */
 import * as tf from "tfjs";
-import { conv, embedding, groupNorm, linear, silu, timestepEmbedding, upsample } from "./layers.ts";
+import { conv, embedding, groupNorm, silu, timestepEmbedding } from "./layers.ts";
 import { checkConfig, type Field, optional } from "./config.ts";
 import type { Scope } from "./scope.ts";
 import { ATTENTION_GROUPS, isSkip, skipDown, skipUp } from "./skip_blocks.ts";
-import { groupsOf, resnet, selfAttention } from "./unet_blocks.ts";
+import {
+  downsampleConv,
+  embeddingLayers,
+  groupsOf,
+  resnet,
+  selfAttention,
+  upsampleConv,
+} from "./unet_blocks.ts";
 
 const DOWN_BLOCKS = [
   "DownBlock2D",
@@ -192,8 +199,11 @@ function resamplingOf(
   return type === "AttnDownBlock2D" ? config.downsample_type : config.upsample_type;
 }
 
+/** Classes `[batch]` int32, or where `class_embed_type` is `identity` vectors `[batch, size]`. */
+export type Labels = tf.Tensor<tf.Rank.R1 | tf.Rank.R2>;
+
 /** The embedding of timesteps and classes, `[batch, 4 * first channels]`. */
-function embed(scope: Scope, config: UNet2DConfig, t: tf.Tensor1D, labels?: tf.Tensor1D) {
+function embed(scope: Scope, config: UNet2DConfig, t: tf.Tensor1D, labels?: Labels) {
   const first = config.block_out_channels[0] ?? 0;
   const size = config.time_embedding_dim ?? 4 * first;
   const project = (t: tf.Tensor1D): tf.Tensor2D => {
@@ -208,17 +218,15 @@ function embed(scope: Scope, config: UNet2DConfig, t: tf.Tensor1D, labels?: tf.T
     }
     return timestepEmbedding(t, first, config.flip_sin_to_cos, config.freq_shift);
   };
-  const mlp = (scope: Scope, x: tf.Tensor2D) =>
-    linear(scope.at("linear_2"), silu(linear(scope.at("linear_1"), x, size)), size);
-  const time = mlp(scope.at("time_embedding"), project(t));
+  const time = embeddingLayers(scope.at("time_embedding"), project(t), size);
   const { class_embed_type: type, num_class_embeds: classes } = config;
   if (type === null && classes === null) return time;
   if (labels === undefined) throw new TypeError("Cannot run this UNet without class labels");
   const vector = type === "timestep"
-    ? mlp(scope.at("class_embedding"), project(labels.toFloat()))
+    ? embeddingLayers(scope.at("class_embedding"), project(labels.toFloat() as tf.Tensor1D), size)
     : type === "identity"
     ? labels
-    : embedding(scope.at("class_embedding"), labels, classes ?? 0, size);
+    : embedding(scope.at("class_embedding"), labels as tf.Tensor1D, classes ?? 0, size);
   return tf.add(time, vector) as tf.Tensor2D;
 }
 
@@ -229,7 +237,7 @@ function embed(scope: Scope, config: UNet2DConfig, t: tf.Tensor1D, labels?: tf.T
  * of blocks less one.
  * @param t `[batch]` float32, the training timesteps that x is at (or noise levels where the
  * embedding is `fourier`).
- * @param labels `[batch]` int32, where the network is class-conditional.
+ * @param labels of classes, where the network is class-conditional.
  * @returns `[batch, height, width, out_channels]`.
  */
 export function unet2d(
@@ -237,10 +245,11 @@ export function unet2d(
   config: UNet2DConfig,
   x: tf.Tensor4D,
   t: tf.Tensor1D,
-  labels?: tf.Tensor1D,
+  labels?: Labels,
 ): tf.Tensor4D {
   const { block_out_channels: widths, layers_per_block: layers } = config;
   const groups = (channels: number) => config.norm_num_groups ?? groupsOf(channels);
+  const headSize = config.attention_head_dim;
   const time = silu(embed(scope, config, t, labels));
   let image = config.center_input_sample ? tf.sub<tf.Tensor4D>(tf.mul(x, 2), 1) : x; // NCSN++ only
   let h = conv(scope.at("conv_in"), image, widths[0] ?? 0);
@@ -257,7 +266,10 @@ export function unet2d(
     for (let layer = 0; layer < layers; layer++) {
       h = resnet(block.at("resnets", layer), config, h, time, width);
       if (type === "AttnDownBlock2D") {
-        h = selfAttention(block.at("attentions", layer), config, h, groups(width));
+        h = selfAttention(block.at("attentions", layer), config, h, {
+          headSize,
+          groups: groups(width),
+        });
       }
       skips.push(h);
     }
@@ -267,11 +279,7 @@ export function unet2d(
     const part = block.at("downsamplers", 0);
     h = how === "resnet"
       ? resnet(part, config, h, time, width, { resample: "down" })
-      : conv(part.at("conv"), h, width, {
-        stride: 2,
-        // diffusers pads below and to the right only where it is told to pad nothing
-        padding: config.downsample_padding === 0 ? [0, 1] : config.downsample_padding,
-      });
+      : downsampleConv(part, h, config.downsample_padding);
     skips.push(h);
   });
   if (config.mid_block_type !== null) {
@@ -282,7 +290,11 @@ export function unet2d(
     if (config.add_attention) {
       const own = config.resnet_time_scale_shift === "default" ? groups(width) : null;
       const attentionGroups = config.attn_norm_num_groups ?? own;
-      h = selfAttention(mid.at("attentions", 0), config, h, attentionGroups, outputScale);
+      h = selfAttention(mid.at("attentions", 0), config, h, {
+        headSize,
+        groups: attentionGroups,
+        outputScale,
+      });
     }
     h = resnet(mid.at("resnets", 1), config, h, time, width, { outputScale });
   }
@@ -302,7 +314,10 @@ export function unet2d(
       h = tf.concat([h, skip], 3) as tf.Tensor4D;
       h = resnet(block.at("resnets", layer), config, h, time, width);
       if (type === "AttnUpBlock2D") {
-        h = selfAttention(block.at("attentions", layer), config, h, groups(width));
+        h = selfAttention(block.at("attentions", layer), config, h, {
+          headSize,
+          groups: groups(width),
+        });
       }
     }
     if (last) return;
@@ -311,7 +326,7 @@ export function unet2d(
     const part = block.at("upsamplers", 0);
     h = how === "resnet"
       ? resnet(part, config, h, time, width, { resample: "up" })
-      : conv(part.at("conv"), upsample(h), width);
+      : upsampleConv(part, h);
   });
   h = silu(groupNorm(scope.at("conv_norm_out"), h, groups(h.shape[3]), config.norm_eps));
   h = conv(scope.at("conv_out"), h, config.out_channels, { zero: true });

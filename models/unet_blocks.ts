@@ -6,7 +6,14 @@
 import * as tf from "tfjs";
 import { attention, conv, downsample, groupNorm, linear, silu, upsample } from "./layers.ts";
 import type { Scope } from "./scope.ts";
-import type { UNet2DConfig } from "./unet_2d.ts";
+
+/** What blocks read of a network's configuration. */
+export interface BlockConfig {
+  /** Null lets the groups follow from the channels. */
+  readonly norm_num_groups: number | null;
+  readonly norm_eps: number;
+  readonly resnet_time_scale_shift: "default" | "scale_shift";
+}
 
 /** How many groups a norm over this many channels has where no configuration says so. */
 export function groupsOf(channels: number): number {
@@ -27,12 +34,12 @@ export interface ResnetOptions {
   readonly shortcut?: boolean;
 }
 
-/** Norm, SiLU, convolution, twice, with the timestep between them, around a shortcut. */
+/** Norm, SiLU, convolution, twice, with the timestep (if any) between them, around a shortcut. */
 export function resnet(
   scope: Scope,
-  config: UNet2DConfig,
+  config: BlockConfig,
   x: tf.Tensor4D,
-  time: tf.Tensor2D, // SiLU of the embedding
+  time: tf.Tensor2D | undefined, // SiLU of the embedding
   channels: number,
   options: ResnetOptions = {},
 ): tf.Tensor4D {
@@ -43,15 +50,19 @@ export function resnet(
   let h = silu(groupNorm(scope.at("norm1"), x, groups, eps));
   if (resize) [h, x] = [resize(h), resize(x)];
   h = conv(scope.at("conv1"), h, channels);
-  const scaleShift = config.resnet_time_scale_shift === "scale_shift";
-  const projected = linear(scope.at("time_emb_proj"), time, scaleShift ? 2 * channels : channels);
-  const wide = tf.reshape(projected, [-1, 1, 1, scaleShift ? 2 * channels : channels]);
-  if (scaleShift) {
-    const [scale, shift] = tf.split(wide, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
-    h = groupNorm(scope.at("norm2"), h, groupsOut, eps);
-    h = tf.add(tf.mul(h, tf.add(scale, 1)), shift);
+  const norm = (h: tf.Tensor4D) => groupNorm(scope.at("norm2"), h, groupsOut, eps);
+  if (time === undefined) {
+    h = norm(h);
   } else {
-    h = groupNorm(scope.at("norm2"), tf.add(h, wide) as tf.Tensor4D, groupsOut, eps);
+    const scaleShift = config.resnet_time_scale_shift === "scale_shift";
+    const size = scaleShift ? 2 * channels : channels;
+    const wide = tf.reshape(linear(scope.at("time_emb_proj"), time, size), [-1, 1, 1, size]);
+    if (scaleShift) {
+      const [scale, shift] = tf.split(wide, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
+      h = tf.add(tf.mul(norm(h), tf.add(scale, 1)), shift);
+    } else {
+      h = norm(tf.add(h, wide));
+    }
   }
   h = conv(scope.at("conv2"), silu(h), channels, { zero: true });
   if (shortcut) x = conv(scope.at("conv_shortcut"), x, channels, { kernel: 1 });
@@ -59,24 +70,65 @@ export function resnet(
   return outputScale === 1 ? sum : tf.div(sum, outputScale);
 }
 
+/** Options of {@linkcode selfAttention}. */
+export interface SelfAttentionOptions {
+  /** Channels of one head; null is one head over all channels. */
+  readonly headSize: number | null;
+  /** Groups of its norm; null leaves the norm out. */
+  readonly groups: number | null;
+  /** What the sum with the input is divided by; 1 by default. */
+  readonly outputScale?: number;
+}
+
 /** Self-attention over the pixels, with its norm (where it has one) and a residual. */
 export function selfAttention(
   scope: Scope,
-  config: UNet2DConfig,
+  config: BlockConfig,
   x: tf.Tensor4D,
-  groups: number | null,
-  outputScale = 1,
+  { headSize, groups, outputScale = 1 }: SelfAttentionOptions,
 ): tf.Tensor4D {
-  const [batch, height, width, channels] = x.shape;
+  const channels = x.shape[3];
   const normed = groups === null
     ? x
     : groupNorm(scope.at("group_norm"), x, groups, config.norm_eps);
-  const tokens = tf.reshape(normed, [batch, height * width, channels]) as tf.Tensor3D;
+  const tokens = toTokens(normed);
   const project = (name: string) => linear(scope.at(name), tokens, channels);
-  const heads = channels / (config.attention_head_dim ?? channels);
+  const heads = channels / (headSize ?? channels);
   const attend = scope.attend ?? attention;
   const mixed = attend(project("to_q"), project("to_k"), project("to_v"), heads);
   const out = linear(scope.at("to_out", 0), mixed, channels, { zero: true });
   const sum = tf.add(x, tf.reshape(out, x.shape)) as tf.Tensor4D;
   return outputScale === 1 ? sum : tf.div(sum, outputScale);
+}
+
+/** Pixels as tokens: `[batch, height * width, channel]`. */
+export function toTokens(x: tf.Tensor4D): tf.Tensor3D {
+  const [batch, height, width, channels] = x.shape;
+  return tf.reshape(x, [batch, height * width, channels]);
+}
+
+/** Halves height and width by a convolution; `padding` as configurations have it. */
+export function downsampleConv(scope: Scope, x: tf.Tensor4D, padding: number): tf.Tensor4D {
+  // diffusers pads below and to the right only where it is told to pad nothing
+  const around = padding === 0 ? [0, 1] as const : padding;
+  return conv(scope.at("conv"), x, x.shape[3], { stride: 2, padding: around });
+}
+
+/** Doubles height and width (or brings them to `size`), then convolves. */
+export function upsampleConv(
+  scope: Scope,
+  x: tf.Tensor4D,
+  size?: readonly [number, number],
+): tf.Tensor4D {
+  return conv(scope.at("conv"), upsample(x, size), x.shape[3]);
+}
+
+/** The two linear layers, `linear_1` and `linear_2`, behind every embedding of a UNet. */
+export function embeddingLayers(
+  scope: Scope,
+  x: tf.Tensor2D,
+  hidden: number,
+  out = hidden,
+): tf.Tensor2D {
+  return linear(scope.at("linear_2"), silu(linear(scope.at("linear_1"), x, hidden)), out);
 }

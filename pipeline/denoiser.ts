@@ -4,11 +4,12 @@
  * @module
  */
 import * as tf from "tfjs";
-import type { Compiled, Engine } from "../engines/engine.ts";
+import type { Compiled, Computation, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
 import { perturbed, receivedAttention } from "../models/self_attention.ts";
 import type { Scope } from "../models/scope.ts";
-import { unet2d } from "../models/unet_2d.ts";
+import { networkInBytes } from "../quantization/network.ts";
+import type { TimestepGroup } from "../quantization/scales.ts";
 import {
   combine,
   type Guidance,
@@ -21,7 +22,9 @@ import {
 import type { Chosen } from "../plugins/load.ts";
 import { optionsAt } from "../plugins/options.ts";
 import { CLEAN } from "../schedules/mod.ts";
-import { type Model, openModel } from "./model.ts";
+import { type Codec, pixelCodec } from "./codec.ts";
+import { latentCodec, type LatentOptions } from "./autoencoder.ts";
+import { channelsOf, learnsVariance, type Model, openModel } from "./model.ts";
 import {
   networkInput,
   type Parameterization,
@@ -40,6 +43,7 @@ export type CfgBatch = "together" | "sequential";
 export interface Denoiser {
   readonly model: Model;
   readonly engine: Engine;
+  readonly codec: Codec;
   readonly parameterization: Parameterization;
   /** The UNet: x, t `[batch]` and, where it is class-conditional, labels `[batch]` int32. */
   readonly network: Compiled;
@@ -53,53 +57,79 @@ export interface Denoiser {
   readonly attention?: Compiled | undefined;
   /** The networks of another model on the same engine, opened once. */
   readonly other?: ((model: string) => Networks) | undefined;
+  /** The layers of the network that are computed in bytes. */
+  readonly scales?: readonly TimestepGroup[] | undefined;
   /** `together` where absent. */
   readonly cfgBatch?: CfgBatch | undefined;
 }
 
 /** The part of a denoiser that predictions take. */
-export interface Networks extends Omit<Denoiser, "model" | "engine"> {
+export interface Networks extends Omit<Denoiser, "model" | "engine" | "codec"> {
   readonly model: Pick<Model, "name" | "nullClass" | "labels">;
 }
 
+/** A model's UNet as a computation: x, t and what else it is shown. */
+export function networkOf({ unet }: Pick<Model, "unet">): Computation {
+  return (scope, ...inputs) => [unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor])];
+}
+
+/** How a model is put on an engine. */
+export interface LoadOptions extends LatentOptions {
+  /** Layers of the UNet that are computed in bytes; slopes stay float32. */
+  readonly scales?: readonly TimestepGroup[] | undefined;
+}
+
 /** Puts a model on an engine. */
-export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch): Denoiser {
-  const { config, weights } = model.unet;
-  const { classifier } = model;
+export function loadDenoiser(
+  model: Model,
+  engine: Engine,
+  cfgBatch?: CfgBatch,
+  { scales, ...latents }: LoadOptions = {},
+): Denoiser {
+  const { unet, classifier, autoencoder } = model;
+  const channels = channelsOf(model);
   const others = new Map<string, Networks>();
   const blind = new Map<string, Compiled>();
-  const unetOf = (...[x, t, labels]: (tf.Tensor | undefined)[]) => (scope: Scope) =>
-    unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined);
+  const network = networkOf(model);
+  const unetOf = (...inputs: tf.Tensor[]) => (scope: Scope) =>
+    unet.answer(scope, ...inputs as [tf.Tensor, tf.Tensor]);
+  // What a perturbed network answers is set beside the network's own: both are rounded alike.
+  const compiled = (computation: Computation) =>
+    scales === undefined
+      ? engine.compile(computation, unet.weights)
+      : networkInBytes(engine, computation, unet.weights, scales);
   return {
     model,
     engine,
+    codec: autoencoder === undefined
+      ? pixelCodec(model.scheduler, channels)
+      : latentCodec(autoencoder, engine, {
+        ...latents,
+        scaled: model.pipeline !== "LDMSuperResolutionPipeline",
+      }),
     cfgBatch,
-    parameterization: parameterization(
-      model.scheduler,
-      config.out_channels === 2 * config.in_channels,
-    ),
-    network: engine.compile((scope, ...inputs) => [unetOf(...inputs)(scope)], weights),
+    parameterization: parameterization(model.scheduler, learnsVariance(model)),
+    scales,
+    network: compiled(network),
     perturbed(layers) {
       const known = blind.get(layers);
       if (known !== undefined) return known;
-      const compiled = engine.compile(
-        (scope, ...inputs) => [perturbed(unetOf(...inputs), scope, layers)],
-        weights,
-      );
-      blind.set(layers, compiled);
-      return compiled;
+      const made = compiled((scope, ...inputs) => [perturbed(unetOf(...inputs), scope, layers)]);
+      blind.set(layers, made);
+      return made;
     },
     attention: engine.compile(
       (scope, ...inputs) => [receivedAttention(unetOf(...inputs), scope)],
-      weights,
+      unet.weights,
     ),
     pullback: engine.compile(
-      (scope, x, t, slope, labels) => {
-        const answer = (x: tf.Tensor) =>
-          unet2d(scope, config, x as Images, t as tf.Tensor1D, labels as tf.Tensor1D | undefined);
-        return [tf.grad(answer)(x as Images, slope)];
+      (scope, ...inputs) => {
+        const [x, t, slope, ...more] = inputs as [tf.Tensor, tf.Tensor, tf.Tensor];
+        const gradient = tf.grad((x) => unet.answer(scope, x, t, ...more))(x, slope) as Images;
+        const [batch, height, width] = gradient.shape;
+        return [tf.slice(gradient, [0, 0, 0, 0], [batch, height, width, channels])];
       },
-      weights,
+      unet.weights,
     ),
     other(name) {
       const known = others.get(name);
@@ -123,15 +153,20 @@ export function loadDenoiser(model: Model, engine: Engine, cfgBatch?: CfgBatch):
   };
 }
 
+/** Frees a denoiser's networks, but not what makes pixels of its latents. */
+export async function releaseNetworks(
+  { network, pullback, attention, gradient }: Denoiser,
+): Promise<void> {
+  for (const compiled of [network, pullback, attention, gradient]) await compiled?.release?.();
+}
+
 /** A model that is asked about the images of another one. */
 function otherModel(name: string, { name: own, unet, labels }: Model): Model {
   const other = openModel(name);
   const fail = (what: string) =>
     new TypeError(`Cannot use ${name} beside ${own}: it has other ${what}, so it must be another`);
-  const [theirs, ours] = [other.unet.config, unet.config];
-  if (theirs.in_channels !== ours.in_channels || theirs.sample_size !== ours.sample_size) {
-    throw fail("images");
-  }
+  const theirs = other.unet;
+  if (theirs.inChannels !== unet.inChannels || theirs.edge !== unet.edge) throw fail("images");
   if (other.labels.join() !== labels.join()) throw fail("classes");
   return other;
 }
@@ -151,6 +186,8 @@ export interface Conditions {
    * are composed (Liu et al. 2022, arXiv 2206.01714, equation 11).
    */
   readonly blend?: readonly Part[] | undefined;
+  /** Images that the network sees beside x, as large as x; the caller's. */
+  readonly beside?: Images | undefined;
   /** The class that a classifier pulls each image to; none where an image has no class. */
   readonly classifier?: Int32Array | undefined;
 }
@@ -187,7 +224,11 @@ export function guidedPredict(
     ...chosen,
     ...answersFor(chosen, networks, conditions),
   }));
-  const { network: labels, blend } = conditions;
+  const { network: labels, blend, beside } = conditions;
+  const inputOf = (x: Images, at: Level): Images => {
+    const input = networkInput(x, at, parameterization);
+    return beside === undefined ? input : tf.concat([input, beside], 3);
+  };
   const free = labels?.map(() => model.nullClass ?? 0);
   return async (x, at, share, to, memory = []) => {
     const active = [...all.entries()].filter(([, { from, until }]) =>
@@ -198,15 +239,17 @@ export function guidedPredict(
       ...classes ? [classes] : [],
     ]);
     const parts = blend?.map(({ labels }) => labels) ?? (labels ? [labels] : []);
-    const answers = await callNetwork(networks, [...asked, ...parts], x, at);
+    const answers = await callNetwork(networks, [...asked, ...parts], inputOf(x, at), at);
     const predictionOf = (answers: ReadonlyMap<string, Images>, x: Images) => {
       const answerOf = (labels?: Int32Array) =>
         toPrediction(answers.get(keyOf(labels)) as Images, x, at, parameterization, to);
       return { answerOf, labelled: blend ? blended(blend, answerOf) : answerOf(labels) };
     };
     const { answerOf, labelled: unguided } = predictionOf(answers, x);
-    const labelledBy = async (network: Compiled, x: Images) =>
-      predictionOf(await callNetwork({ ...networks, network }, parts, x, at), x).labelled;
+    const labelledBy = async (network: Compiled, x: Images) => {
+      const answers = await callNetwork({ ...networks, network }, parts, inputOf(x, at), at);
+      return predictionOf(answers, x).labelled;
+    };
     let prediction = unguided;
     for (const [index, { plugin, options, loss, classes, other, gradient }] of active) {
       const lacks = (need: Need) => new TypeError(`it must list "${need}" in needs`);
@@ -234,7 +277,7 @@ export function guidedPredict(
             return loss(x0, at);
           },
           throughNetwork: (slope) =>
-            throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at),
+            throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at, inputOf),
           perturbed: () =>
             ask(
               "perturbed",
@@ -249,7 +292,7 @@ export function guidedPredict(
           again: (x) => ask("again", () => labelledBy(networks.network, x)),
           async attention() {
             if (!has("attention")) throw lacks("attention");
-            return await callAttention(networks, parts[0], x, at);
+            return await callAttention(networks, parts[0], inputOf(x, at), at);
           },
           takesShift,
           options: optionsAt(plugin.options, options, share),
@@ -343,12 +386,11 @@ const keyOf = (labels: Int32Array | undefined): string => labels?.join() ?? "";
 
 /** The network's answers to lists of labels, each different one once, by their keys. */
 async function callNetwork(
-  { network, cfgBatch, parameterization }: Networks,
+  { network, cfgBatch }: Networks,
   asked: readonly Int32Array[],
-  noisy: Images,
+  x: Images, // with what is beside it
   at: Level,
 ): Promise<ReadonlyMap<string, Images>> {
-  const x = networkInput(noisy, at, parameterization);
   const [batch] = x.shape;
   const lists = [...new Map(asked.map((labels) => [keyOf(labels), labels])).values()];
   const call = async (labels?: Int32Array): Promise<Images> => {
@@ -379,6 +421,7 @@ async function throughNetwork(
   slope: Images,
   x: Images,
   at: Level,
+  inputOf: (x: Images, at: Level) => Images,
 ): Promise<Images> {
   if (pullback === undefined) throw new TypeError("the model has no slope");
   const slopes: Images[] = [];
@@ -391,7 +434,7 @@ async function throughNetwork(
     const raw = answers.get(keyOf(labels)) as Images;
     const [byAnswer, direct] = tf.grads(clean)([raw, x], own) as [Images, Images];
     const [through] = await pullback(
-      networkInput(x, at, parameterization),
+      inputOf(x, at),
       tf.fill([x.shape[0]], at.t),
       byAnswer,
       ...labels ? [tf.tensor1d(labels, "int32")] : [],
@@ -403,14 +446,14 @@ async function throughNetwork(
 
 /** The attention that each place receives, spread over the pixels that it stands for. */
 async function callAttention(
-  { attention, parameterization }: Networks,
+  { attention }: Networks,
   labels: Int32Array | undefined,
-  x: Images,
+  x: Images, // with what is beside it
   at: Level,
 ): Promise<Images> {
   const [batch, height, width] = x.shape;
   const [received] = await (attention as Compiled)( // which was checked before the first step
-    networkInput(x, at, parameterization),
+    x,
     tf.fill([batch], at.t),
     ...labels ? [tf.tensor1d(labels, "int32")] : [],
   );

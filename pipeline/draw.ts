@@ -6,13 +6,13 @@
 import * as tf from "tfjs";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
-import type { Images } from "../plugin.ts";
-import { familyOf } from "../schedules/mod.ts";
-import { type Denoiser, guidedPredict } from "./denoiser.ts";
-import { edgeOf, type Model } from "./model.ts";
+import type { Images, Level } from "../plugin.ts";
+import { type Given, prepareBeside } from "./beside.ts";
+import { type Denoiser, guidedPredict, releaseNetworks } from "./denoiser.ts";
+import type { Pixels } from "./codec.ts";
 import type { Plan } from "./plan.ts";
-import { type Progress, run } from "./run.ts";
-import { conditionsOf, type Settings } from "./settings.ts";
+import { firstDeviation, type Progress, run } from "./run.ts";
+import { conditionsOf, type Settings, sizeOf } from "./settings.ts";
 
 /** A part of a run and how it is cut into batches. */
 export interface Draw {
@@ -22,7 +22,13 @@ export interface Draw {
   readonly first: number;
   readonly end: number;
   readonly batchSize: number;
+  /** Images of these numbers that the network is shown: of the size that `beside.ts` says. */
+  readonly beside?: ((indices: readonly number[]) => Promise<Images>) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** What else of them it is shown. */
+  readonly given?: Omit<Given, "shown"> | undefined;
+  /** Whether networks are freed before the last latents become pixels: they are not needed again. */
+  readonly releases?: boolean | undefined;
   /** After each step of each batch. */
   onStep?(progress: Progress, batch: Batch): void | Promise<void>;
 }
@@ -39,16 +45,14 @@ export interface Batch {
 /** Drawn images. */
 export interface Drawn extends Batch {
   readonly bitmaps: readonly Bitmap[];
+  /** The same before they became bytes, in [-1, 1] where the model kept to it. */
+  readonly pixels: Pixels;
 }
 
-/** Images as bytes. Score-based models have pixels from 0 to 1, all others from -1 to 1. */
-export async function bitmapsOf(
-  x: Images,
-  { scheduler }: Pick<Model, "scheduler">,
-): Promise<Bitmap[]> {
-  const values = await x.data() as Float32Array;
-  const unit = familyOf(scheduler) === "ve";
-  return toBitmaps(unit ? values.map((value) => 2 * value - 1) : values, x.shape);
+/** x as bytes. */
+export async function bitmapsOf(x: Images, { codec }: Pick<Denoiser, "codec">): Promise<Bitmap[]> {
+  const { data, shape } = await codec.decode(x);
+  return toBitmaps(data, shape);
 }
 
 /** The images that a run starts with: noise alone. */
@@ -62,38 +66,50 @@ function startImages(noise: ImageNoise, deviation: number): Images {
  * @throws What {@linkcode run} throws, and the reason of an aborted signal.
  */
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
-  const { plan, settings, first, end, batchSize, signal, onStep } = draw;
-  const { model } = denoiser;
-  const { in_channels: channels } = model.unet.config;
-  const edge = edgeOf(model);
-  const batches = Math.ceil((end - first) / batchSize);
+  const { plan, settings, end, batchSize, signal, onStep } = draw;
+  const { model, codec } = denoiser;
+  const { width, height } = sizeOf(model, settings);
+  const batches = Math.ceil((end - draw.first) / batchSize);
   for (let number = 0; number < batches; number++) {
-    const start = first + number * batchSize;
-    const count = Math.min(batchSize, end - start);
-    const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => start + i) };
-    const noise = imageNoise(settings.rng, imageSeeds(settings.seed, count, start), [
-      edge,
-      edge,
-      channels,
+    const begin = draw.first + number * batchSize;
+    const count = Math.min(batchSize, end - begin);
+    const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => begin + i) };
+    const drawn = imageNoise(settings.rng, imageSeeds(settings.seed, count, begin), [
+      height / codec.factor,
+      width / codec.factor,
+      codec.channels,
     ]);
-    const initial = plan.start === undefined ? undefined : startImages(noise, plan.start);
+    const shown = await draw.beside?.(batch.indices);
+    const first = plan.start ?? firstDeviation(plan.levels[0] as Level);
+    const prepared = await prepareBeside(
+      denoiser,
+      { ...draw.given, shown },
+      drawn,
+      () => startImages(drawn, first),
+    ).finally(() => shown?.dispose());
+    const { noise, beside, start: initial = startImages(noise, first) } = prepared;
     const x = await run({
       sampler: plan.sampler,
       path: plan.levels,
       process: plan.process,
       start: initial,
       predict: guidedPredict(
-        denoiser,
-        conditionsOf(model, settings, batch.indices),
+        prepared.denoiser,
+        { ...conditionsOf(model, settings, batch.indices), beside },
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
       ),
       noise,
       signal,
       onStep: (progress) => onStep?.(progress, batch),
-    }).finally(() => initial?.dispose());
-    const bitmaps = await bitmapsOf(x, model);
-    x.dispose();
-    yield { ...batch, bitmaps };
+    }).finally(() => {
+      initial.dispose();
+      beside?.dispose();
+    });
+    if (draw.releases && codec.factor > 1 && number === batches - 1) {
+      await releaseNetworks(denoiser);
+    }
+    const pixels = await codec.decode(x).finally(() => x.dispose());
+    yield { ...batch, bitmaps: toBitmaps(pixels.data, pixels.shape), pixels };
   }
 }

@@ -4,15 +4,34 @@
  *
  * @module
  */
-import { basename, fromFileUrl, join, resolve } from "@std/path";
+import { basename, dirname, extname, fromFileUrl, join, resolve } from "@std/path";
+import { formatRepository, parseRepository } from "../hub/cache.ts";
+import { findPulled } from "../hub/pull.ts";
+import { hubOf } from "../hub/settings.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { readJson, readJsonValue } from "../models/config.ts";
 import { type EncoderUNetConfig, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
-import { encodeSafetensors, type NewTensor, readSafetensors } from "../models/safetensors.ts";
-import { parseUNet2DConfig, type UNet2DConfig } from "../models/unet_2d.ts";
+import { renameLegacy } from "../models/formats/legacy_names.ts";
+import { isWeightsFile, readWeights } from "../models/formats/open.ts";
+import { encodeSafetensors, type NewTensor } from "../models/safetensors.ts";
+import type { UNet2DConfig } from "../models/unet_2d.ts";
+import { chooseWeights } from "../models/weight_files.ts";
 import type { Weights } from "../models/weights.ts";
-import type { SchedulerConfig } from "../schedules/mod.ts";
+import { type SchedulerConfig, withDefaults } from "../schedules/mod.ts";
+import {
+  type Autoencoder,
+  autoencoderOf,
+  latentChannels,
+  latentFactor,
+  openAutoencoder,
+} from "./autoencoder.ts";
+import { besideOf } from "./beside.ts";
+import { isThere } from "./files.ts";
+import { convertCompVis, isCompVis } from "./converted.ts";
+import { describeClassifierFile, inFile, openCheckpoint } from "./openai.ts";
+import { openText, type TextEncoder, textOf } from "./text.ts";
+import { openUNet, type UNet, unetOf } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
 export interface Part<C> {
@@ -35,8 +54,16 @@ export interface Model {
   /** What people call it: the last part of its path. */
   readonly name: string;
   readonly folder: string;
-  readonly unet: Part<UNet2DConfig>;
+  /** The class of diffusers' pipeline, such as `StableDiffusionPipeline`, where an index says it. */
+  readonly pipeline?: string | undefined;
+  readonly unet: UNet;
+  /** What turns latents into pixels, where the UNet works on such. */
+  readonly autoencoder?: Autoencoder | undefined;
+  /** What reads prompts, where the UNet takes such. */
+  readonly text?: TextEncoder | undefined;
   readonly scheduler: SchedulerConfig;
+  /** How a small image that the network is shown is noised, where it is told so. */
+  readonly lowRes?: SchedulerConfig | undefined;
   readonly classifier?: Part<EncoderUNetConfig> | undefined;
   /** Names of classes by index, without the null class; empty where the model has none. */
   readonly labels: readonly string[];
@@ -46,26 +73,28 @@ export interface Model {
 }
 
 /** Height and width of a model's images in pixels; 32 where its configuration does not say. */
-export function edgeOf({ unet }: Model): number {
-  return unet.config.sample_size ?? 32;
+export function edgeOf(model: Pick<Model, "unet" | "autoencoder">): number {
+  return (model.unet.edge ?? 32) * factorOf(model);
+}
+
+/** Pixels along the side of one of what a sampler moves: 1, or more where those are latents. */
+export function factorOf({ autoencoder }: Pick<Model, "autoencoder">): number {
+  return autoencoder ? latentFactor(autoencoder) : 1;
+}
+
+/** The channels of what a sampler moves: pixels or latents. */
+export function channelsOf({ unet, autoencoder }: Pick<Model, "unet" | "autoencoder">): number {
+  return autoencoder ? latentChannels(autoencoder) : unet.inChannels - unet.beside;
+}
+
+/** Whether a second half of the network's channels holds the variance. */
+export function learnsVariance(model: Pick<Model, "unet" | "autoencoder">): boolean {
+  return model.unet.outChannels === 2 * channelsOf(model);
 }
 
 const WEIGHTS = new URL("../weights/", import.meta.url);
 const UNET_FILE = "diffusion_pytorch_model.safetensors";
 const CLASSIFIER_FILE = "model.safetensors";
-
-/** Whether there is such a file or folder. */
-export function isThere(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      return false;
-    }
-    throw error;
-  }
-}
 
 /** The names of the bundled models. */
 export function bundledModels(): string[] {
@@ -76,7 +105,7 @@ export function bundledModels(): string[] {
 }
 
 /**
- * The folder of a model: a bundled name, or a path.
+ * The folder of a model: a bundled name, a path, or OWNER/NAME in the hub's cache.
  *
  * @throws {Deno.errors.NotFound} Where there is none.
  */
@@ -86,68 +115,88 @@ export function findModel(spec: string): string {
     if (isThere(bundled)) return bundled;
   }
   if (isThere(spec)) return resolve(spec);
+  const repository = parseRepository(spec);
+  const pulled = repository && findPulled(hubOf(), repository);
+  if (pulled !== undefined) return pulled;
   const names = bundledModels();
   const near = nearest(spec, names);
+  const bundled = `the bundled ${names.length === 1 ? "model is" : "models are"} ${
+    names.join(", ")
+  }`;
   throw new Deno.errors.NotFound(
     `Cannot find the model "${spec}": ${
-      near === undefined
-        ? `it is no folder, and the bundled ${names.length === 1 ? "model is" : "models are"} ${
-          names.join(", ")
-        }`
-        : `did you mean ${near}?`
+      near !== undefined
+        ? `did you mean ${near}?`
+        : repository === undefined
+        ? `it is no folder, and ${bundled}`
+        : `it is no folder, and not in the hub's cache; denoise pull ${spec} downloads it`
     }`,
   );
 }
 
+/** What people call a model: its name on the hub, or the last part of its path. */
+function nameOf(spec: string, folder: string): string {
+  const repository = isThere(spec) ? undefined : parseRepository(spec);
+  return repository === undefined ? basename(folder) : formatRepository(repository);
+}
+
 /** Whether a text names a model: a bundled one, or a folder of a UNet. */
 export function isModel(spec: string): boolean {
+  const repository = isThere(spec) ? undefined : parseRepository(spec);
+  if (repository !== undefined && findPulled(hubOf(), repository) !== undefined) return true;
+  if (isWeightsFile(spec) && isThere(spec)) return true;
   return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
     isThere(join(spec, UNET_FILE));
 }
 
-/** A weights file, or an error that says which file a folder should have. */
-function openWeights(folder: string, file: string): Weights {
-  const path = join(folder, file);
-  if (!isThere(path)) {
-    throw new Deno.errors.NotFound(`Cannot find "${path}": the folder holds no ${file}`);
-  }
-  return renameLegacy(readSafetensors(path).tensors);
-}
-
-const LEGACY = { query: "to_q", key: "to_k", value: "to_v", proj_attn: "to_out.0" } as const;
-
-/** Attention tensors of files from before 2023 under the names that they have now. */
-function renameLegacy(weights: Weights): Weights {
-  const renamed = new Map<string, Weights extends ReadonlyMap<string, infer T> ? T : never>();
-  for (const [name, tensor] of weights) {
-    const now = name.replace(
-      /(attentions\.\d+)\.(query|key|value|proj_attn)\./,
-      (_, part: string, old: keyof typeof LEGACY) => `${part}.${LEGACY[old]}.`,
+/**
+ * The weights of a folder; only their headers are read.
+ *
+ * @param variant The variant to prefer, such as `fp16`.
+ * @throws {Deno.errors.NotFound} Where it holds none.
+ */
+export function openWeights(folder: string, variant?: string): Weights {
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const chosen = chooseWeights(names, variant);
+  if (chosen === undefined) {
+    throw new Deno.errors.NotFound(
+      `Cannot find the weights of "${folder}": the folder holds no ${UNET_FILE}, nor another file of weights that diffusers or transformers write`,
     );
-    renamed.set(now, { ...tensor, name: now });
   }
-  return renamed;
+  const { index, files } = chosen;
+  const opened = (index === undefined ? files : [index])
+    .flatMap((name) => [...readWeights(join(folder, name))]);
+  return renameLegacy(new Map(opened));
 }
 
-function openUNet(folder: string): Part<UNet2DConfig> {
-  const path = join(folder, "config.json");
-  const values = readJson(path);
-  const kind = values["_class_name"] ?? "UNet2DModel";
-  if (kind !== "UNet2DModel") {
-    throw new TypeError(`Cannot use "${path}": a network of class ${kind} is not known here`);
-  }
-  return {
-    folder,
-    config: parseUNet2DConfig(values, path),
-    weights: openWeights(folder, UNET_FILE),
-  };
+/**
+ * Opens a classifier, which reads noisy images or clean ones.
+ *
+ * @param path A folder, or a file as guided-diffusion saves it.
+ */
+export function openClassifier(
+  path: string,
+  { modelFlags, edge }: { readonly modelFlags?: string | undefined; readonly edge?: number } = {},
+): Part<EncoderUNetConfig> {
+  return isWeightsFile(path)
+    ? openClassifierFile(path, modelFlags, edge)
+    : openClassifierFolder(path);
 }
 
-/** Opens the folder of a classifier, which reads noisy images or clean ones. */
-export function openClassifier(folder: string): Part<EncoderUNetConfig> {
+function openClassifierFile(
+  path: string,
+  modelFlags: string | undefined,
+  edge: number | undefined,
+): Part<EncoderUNetConfig> {
+  const weights = readWeights(path);
+  const config = describeClassifierFile(path, weights, modelFlags, edge);
+  return { folder: dirname(path), config, weights };
+}
+
+function openClassifierFolder(folder: string): Part<EncoderUNetConfig> {
   const path = join(folder, "config.json");
   const config = parseEncoderUNetConfig(readJson(path), path);
-  return { folder, config, weights: openWeights(folder, CLASSIFIER_FILE) };
+  return { folder, config, weights: openWeights(folder) };
 }
 
 function readList(path: string): string[] {
@@ -159,7 +208,7 @@ function readList(path: string): string[] {
 }
 
 /** The class names of a network, one for each of its classes but a null class. */
-function readLabels(path: string, { num_class_embeds: embeds }: UNet2DConfig): string[] {
+function readLabels(path: string, { classes: embeds }: UNet): string[] {
   const names = readList(path);
   if (names.length === 0 || embeds === null) {
     return Array.from({ length: embeds ?? 0 }, (_, index) => String(index));
@@ -189,60 +238,175 @@ function readRecommended(path: string): Recommended {
   return { sampler, steps, guidance, spacing } as Recommended;
 }
 
-/** Refuses a network that cannot take pixels and answer with pixels. */
-function checkChannels({ config, folder }: Part<UNet2DConfig>): void {
-  const { in_channels: into, out_channels: out } = config;
+/** Refuses a network that does not fit what its sampler moves. */
+function checkChannels(model: Pick<Model, "unet" | "autoencoder">): void {
+  const { inChannels: into, outChannels: out, folder } = model.unet;
+  const channels = channelsOf(model);
   const path = join(folder, "config.json");
-  if (into !== 1 && into !== 3) {
-    throw new TypeError(`Cannot use "${path}": in_channels is ${into}, images have 1 or 3`);
+  if (model.autoencoder === undefined && channels !== 1 && channels !== 3) {
+    throw new TypeError(`Cannot use "${path}": in_channels is ${channels}, images have 1 or 3`);
   }
-  if (out !== into && out !== 2 * into) {
+  if (besideOf(model) === undefined) {
     throw new TypeError(
-      `Cannot use "${path}": out_channels is ${out}, it must be ${into}, or ${
-        2 * into
+      `Cannot use "${path}": in_channels is ${into}, and its latents have ${channels}; only a small image or a masked one goes beside them`,
+    );
+  }
+  if (out !== channels && out !== 2 * channels) {
+    throw new TypeError(
+      `Cannot use "${path}": out_channels is ${out}, it must be ${channels}, or ${
+        2 * channels
       } where the variance is learned`,
     );
   }
 }
 
+/** How a model is opened. */
+export interface OpenOptions {
+  /** The variant of the weights to prefer where a folder has several, such as `fp16`. */
+  readonly variant?: string | undefined;
+  /** What a file of weights does not say, as on guided-diffusion's command lines. */
+  readonly modelFlags?: string | undefined;
+  /** A classifier in place of the model's own: a folder, or a file of weights. */
+  readonly classifier?: string | undefined;
+  /** The folder of the tokenizer of Stable Diffusion in one file; else `tokenizer/` beside it. */
+  readonly tokenizer?: string | undefined;
+  /** What Stable Diffusion 2 in one file predicts. */
+  readonly prediction?: "epsilon" | "v_prediction" | undefined;
+}
+
 /**
  * Opens a model; of its weights only the headers are read.
  *
- * @param spec a bundled name or a folder; a folder with a bare UNet is one, too.
+ * @param spec a bundled name, a folder, a file of weights or OWNER/NAME in the hub's cache; a folder
+ * with a bare UNet is a model, too.
  * @throws {Deno.errors.NotFound} Where a file is missing.
  * @throws {TypeError} Where a configuration does not fit.
  */
-export function openModel(spec: string): Model {
+export function openModel(spec: string, options: OpenOptions = {}): Model {
+  const { variant, modelFlags, classifier } = options;
   const folder = findModel(spec);
+  if (isWeightsFile(folder)) return openFile(folder, options);
+  const { tokenizer, prediction } = options;
+  const unused = Object.entries({ "model-flags": modelFlags, tokenizer, prediction })
+    .find(([, value]) => value !== undefined);
+  if (unused !== undefined) {
+    throw new TypeError(
+      `Cannot use --${
+        unused[0]
+      } with "${spec}": it goes with a file of weights, a folder says what it is`,
+    );
+  }
   const nested = isThere(join(folder, "unet"));
   if (!nested && !isThere(join(folder, "config.json"))) {
     throw new Deno.errors.NotFound(
       `Cannot use "${folder}" as a model: it has neither a folder unet/ nor a config.json`,
     );
   }
-  const unet = openUNet(nested ? join(folder, "unet") : folder);
+  const weightsOf = (folder: string) => openWeights(folder, variant);
+  const unet = openUNet(nested ? join(folder, "unet") : folder, weightsOf);
+  const indexPath = join(folder, "model_index.json");
+  const pipeline = isThere(indexPath) ? readJson(indexPath)["_class_name"] : undefined;
+  const latents = ["vae", "vqvae"].map((part) => join(folder, part)).find(isThere);
+  const autoencoder = latents === undefined ? undefined : openAutoencoder(latents, weightsOf);
   const schedulerPath = nested
     ? join(folder, "scheduler", "scheduler_config.json")
     : join(folder, "scheduler_config.json");
-  const scheduler = isThere(schedulerPath)
-    ? readJson(schedulerPath)
-    : { _class_name: "DDPMScheduler" };
-  const classifierFolder = join(folder, "classifier");
-  checkChannels(unet);
-  const labels = readLabels(join(folder, "labels.json"), unet.config);
-  const embeds = unet.config.num_class_embeds;
+  const own = isThere(schedulerPath) ? readJson(schedulerPath) : { _class_name: "DDPMScheduler" };
+  const text = isThere(join(folder, "text_encoder")) ? openText(folder, weightsOf) : undefined;
+  const lowResPath = join(folder, "low_res_scheduler", "scheduler_config.json");
+  const classifierFolder = classifier ?? join(folder, "classifier");
+  checkChannels({ unet, autoencoder });
+  const labels = readLabels(join(folder, "labels.json"), unet);
+  const { classes } = unet;
   return {
-    name: basename(folder),
+    name: nameOf(spec, folder),
     folder,
+    ...(typeof pipeline === "string" && { pipeline }),
     unet,
-    scheduler,
+    autoencoder,
+    text,
+    lowRes: isThere(lowResPath) ? readJson(lowResPath) : undefined,
+    scheduler: text === undefined ? own : stableScheduler(own),
     // A classifier whose training has just begun has no configuration yet.
-    classifier: isThere(join(classifierFolder, "config.json"))
+    classifier: classifier !== undefined || isThere(join(classifierFolder, "config.json"))
       ? openClassifier(classifierFolder)
       : undefined,
     labels,
-    nullClass: embeds !== null && embeds > labels.length ? labels.length : undefined,
+    nullClass: classes !== null && classes > labels.length ? labels.length : undefined,
     recommended: readRecommended(join(folder, "sampling.json")),
+  };
+}
+
+/**
+ * The scheduler of a pipeline that reads prompts. Early files of Stable Diffusion say a clipping and an
+ * offset that it was never run with.
+ */
+function stableScheduler(config: SchedulerConfig): SchedulerConfig {
+  const values = withDefaults(config);
+  return {
+    ...config,
+    ...("steps_offset" in values && { steps_offset: 1 }),
+    ...("clip_sample" in values && { clip_sample: false }),
+  };
+}
+
+/** Opens a file of CompVis' latent diffusion, Stable Diffusion's among them. */
+function openCompVis(path: string, weights: Weights, options: OpenOptions): Model {
+  const folder = dirname(path);
+  const { files, networks } = inFile(path, () => convertCompVis(weights, options));
+  const find = (...names: readonly string[]) => networks.find((it) => names.includes(it.folder));
+  const [unet, latents, words] = [find("unet"), find("vae", "vqvae"), find("text_encoder")];
+  const scheduler = files["scheduler/scheduler_config.json"] as SchedulerConfig; // made there
+  if (unet === undefined || latents === undefined) throw new TypeError(`"${path}" has no UNet`);
+  const tokenizer = options.tokenizer ?? join(folder, "tokenizer");
+  if (words !== undefined && !isThere(tokenizer)) {
+    throw new Deno.errors.NotFound(
+      `Cannot use "${path}": such files hold no tokenizer; give one with --tokenizer, or put it into "${tokenizer}"`,
+    );
+  }
+  const opened = {
+    unet: unetOf(unet.config ?? {}, path, { folder, weights: unet.weights }),
+    autoencoder: autoencoderOf(latents.config ?? {}, path, { folder, weights: latents.weights }),
+  };
+  checkChannels(opened);
+  return {
+    ...opened,
+    name: basename(path, extname(path)),
+    folder,
+    pipeline: String((files["model_index.json"] as Record<string, unknown>)["_class_name"]),
+    text: words && textOf(words.config ?? {}, path, { folder, weights: words.weights, tokenizer }),
+    scheduler,
+    labels: [],
+    recommended: {},
+  };
+}
+
+/** Opens a model in one file. */
+function openFile(path: string, options: OpenOptions): Model {
+  const { modelFlags, classifier, tokenizer, prediction } = options;
+  const weights = readWeights(path);
+  if (isCompVis(weights)) {
+    if (classifier === undefined) return openCompVis(path, weights, options);
+    throw new TypeError(`Cannot use a classifier with "${path}": it would have to read latents`);
+  }
+  const unused = tokenizer === undefined ? prediction && "prediction" : "tokenizer";
+  if (unused !== undefined) {
+    throw new TypeError(`Cannot use --${unused} with "${path}": it is no Stable Diffusion`);
+  }
+  const opened = openCheckpoint(path, weights, modelFlags);
+  const { unet, scheduler, spacing, sampler, classifierScale } = opened;
+  checkChannels({ unet });
+  const guidance = classifier === undefined ? [] : [`classifier,scale=${classifierScale}`];
+  return {
+    name: basename(path, extname(path)),
+    folder: dirname(path),
+    unet,
+    scheduler,
+    classifier: classifier === undefined
+      ? undefined
+      : openClassifier(classifier, { modelFlags, edge: unet.edge ?? 0 }),
+    labels: readLabels(join(dirname(path), "labels.json"), unet),
+    recommended: { sampler, spacing, guidance },
   };
 }
 

@@ -53,7 +53,10 @@ export interface Plan extends Pick<Wishes, "timesteps" | "sigmas"> {
 }
 
 /** What a plan takes of a model. */
-export type Sampled = Pick<Model, "scheduler" | "recommended">;
+export type Sampled = Pick<Model, "scheduler" | "recommended" | "text">;
+
+/** The guidance of models that read prompts, as those of Stable Diffusion were shown. */
+const TEXT_GUIDANCE = "cfg,scale=7.5";
 
 /** Steps where neither the user nor the model says. */
 const STEPS = 50;
@@ -70,7 +73,7 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   if (wishes.guidance === undefined) refuseCode("guidance", recommended.guidance ?? []);
   const name = wishes.sampler ?? recommended.sampler ?? samplerOf(scheduler);
   const sampler = await choosePlugin("sampler", name, builtinSamplers, { aliases });
-  const asked = wishes.guidance ?? recommended.guidance ?? [];
+  const asked = wishes.guidance ?? recommended.guidance ?? (model.text ? [TEXT_GUIDANCE] : []);
   if (asked.includes("none") && asked.length > 1) {
     throw new RangeError('Cannot use guidance "none" together with others: leave one of them out');
   }

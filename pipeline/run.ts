@@ -74,10 +74,7 @@ export async function run(input: Run): Promise<Images> {
   }
   if (sampler.plugin.climbs !== true) checkFall(path, name);
   const draw = () => tf.tensor4d(noise.draw(), [...noise.shape]);
-  let x: Images = start ? tf.clone(start) : tf.tidy(() =>
-    // Noise of the first level, as if the images there had unit variance in VP models.
-    tf.mul(draw(), first.alpha < 1 ? Math.hypot(first.alpha, first.sigma) : first.sigma)
-  );
+  let x: Images = start ? tf.clone(start) : tf.tidy(() => tf.mul(draw(), firstDeviation(first)));
   let history: unknown;
   const memory: unknown[] = []; // the histories of guidances
   let before: tf.Tensor[] = []; // what a step begins with
@@ -115,6 +112,11 @@ export async function run(input: Run): Promise<Images> {
   }
   tf.dispose(tensorsOf([history, memory]).filter((tensor) => tensor !== x));
   return x;
+}
+
+/** Noise of the first level, as if the images there had unit variance in VP models. */
+export function firstDeviation({ alpha, sigma }: Level): number {
+  return alpha < 1 ? Math.hypot(alpha, sigma) : sigma;
 }
 
 /** Refuses a path that goes back to a noisier level. */

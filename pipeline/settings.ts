@@ -7,7 +7,7 @@ import { imageSeeds, type NoiseKind, parseSeed, type Seed } from "../noise/mod.t
 import { nearest } from "../plugins/nearest.ts";
 import { readNumber } from "../plugins/number.ts";
 import type { Conditions } from "./denoiser.ts";
-import type { Model } from "./model.ts";
+import { edgeOf, factorOf, type Model } from "./model.ts";
 
 /** What a PNG keeps. */
 export interface Settings {
@@ -18,6 +18,19 @@ export interface Settings {
   readonly count: number;
   /** Labels given to the images in turn, `none` for the null class; empty without classes. */
   readonly classes: readonly string[];
+  /** Texts given to the images in turn, where the model reads such. */
+  readonly prompts?: readonly string[] | undefined;
+  /** What guidance leads away from; nothing where absent. */
+  readonly negative?: string | undefined;
+  /** Layers of the text encoder that are left out. */
+  readonly clipSkip?: number | undefined;
+  /** Pixels, where they are not the model's own. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** How far the image that the network was shown was noised. */
+  readonly noiseLevel?: number | undefined;
+  /** The variant of the weights that was preferred, such as `fp16`. */
+  readonly variant?: string | undefined;
   /** True where the network is given the null class, and the class steers guidance alone. */
   readonly unconditional: boolean;
   readonly steps: number;
@@ -30,6 +43,10 @@ export interface Settings {
   readonly timesteps?: readonly number[] | undefined;
   readonly sigmas?: readonly number[] | undefined;
   readonly rng: NoiseKind;
+  /** `int8` where layers of the network were computed in bytes. */
+  readonly precision?: "int8" | undefined;
+  /** The image, or the folder of images, that are enlarged. */
+  readonly lowRes?: string | undefined;
 }
 
 /** The key of {@linkcode Settings} among a PNG's texts. */
@@ -45,15 +62,21 @@ export function settingsText(
     `Sampler: ${settings.sampler}`,
     `Guidance: ${settings.guidance.join(" + ")}`,
     `Path: ${describeRoute(settings)}`,
-    `Class: ${settings.classes.join(" ") || "none"}`,
+    ...settings.prompts ? [] : [`Class: ${settings.classes.join(" ") || "none"}`],
     `Seed: ${settings.seed}`,
     `Size: ${size}`,
     `Model: ${settings.model}`,
     `RNG: ${settings.rng}`,
+    ...settings.precision ? [`Precision: ${settings.precision}`] : [],
     `Version: denoise ${version}`,
   ].join(", ");
+  const { prompts, negative = "" } = settings;
+  const texts = [
+    ...prompts === undefined ? [] : [[...new Set(prompts)].join("\n")],
+    ...negative === "" ? [] : [`Negative prompt: ${negative}`],
+  ];
   const own = { ...settings, seed: String(settings.seed), version };
-  return { parameters: line, [KEY]: JSON.stringify(own) };
+  return { parameters: [...texts, line].join("\n"), [KEY]: JSON.stringify(own) };
 }
 
 /** The levels that a run visits, in short. */
@@ -82,7 +105,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     throw fail(cause);
   }
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
-  const { spacing, timesteps, sigmas } = value ?? {};
+  const { spacing, timesteps, sigmas, precision, prompts, negative, clipSkip } = value ?? {};
+  const { width, height, noiseLevel, variant, lowRes } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -95,6 +119,15 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isCount(count) || !isCount(steps) || !isTexts(classes) || !isTexts(guidance)) throw fail();
   if (!isNumbers(timesteps) || !isNumbers(sigmas)) throw fail();
   if (rng !== "philox" && rng !== "torch") throw fail();
+  if (precision !== undefined && precision !== "int8") throw fail();
+  const isOptional = (value: unknown, fits: (value: unknown) => boolean) =>
+    value === undefined || fits(value);
+  const isText = (value: unknown) => typeof value === "string";
+  if (!isOptional(prompts, isTexts) || !isOptional(negative, isText)) throw fail();
+  if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
+  if (!isOptional(noiseLevel, Number.isSafeInteger)) throw fail();
+  if (!isOptional(variant, isText) || !isOptional(clipSkip, Number.isSafeInteger)) throw fail();
+  if (!isOptional(lowRes, isText)) throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -108,6 +141,11 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
+    ...precision && { precision },
+    // Checked above.
+    ...({ prompts, negative, clipSkip, width, height, noiseLevel, variant, lowRes } as Partial<
+      Settings
+    >),
   };
 }
 
@@ -118,12 +156,35 @@ export function settingsOfImage(settings: Settings, index: number): Settings {
     ...settings,
     seed: imageSeeds(settings.seed, 1, index)[0] ?? settings.seed,
     count: 1,
-    classes: label === undefined ? [] : [label],
+    ...settings.prompts === undefined
+      ? { classes: label === undefined ? [] : [label] }
+      : { prompts: label === undefined ? [] : [label] },
   };
 }
 
-function labelOf({ classes }: Settings, index: number): string | undefined {
-  return classes[index % classes.length];
+/** The text of an image, or its class. */
+function labelOf({ classes, prompts = classes }: Settings, index: number): string | undefined {
+  return prompts[index % prompts.length];
+}
+
+/**
+ * The size of a run's images in pixels.
+ *
+ * @throws {RangeError} Where the network cannot draw images of that size.
+ */
+export function sizeOf(
+  model: Model,
+  { width = edgeOf(model), height = edgeOf(model) }: Pick<Settings, "width" | "height">,
+): { readonly width: number; readonly height: number } {
+  const rate = model.unet.stride * factorOf(model);
+  for (const [side, size] of Object.entries({ width, height })) {
+    if (size % rate !== 0) {
+      throw new RangeError(
+        `Cannot use --${side} ${size} with ${model.name}: it must be a multiple of ${rate}`,
+      );
+    }
+  }
+  return { width, height };
 }
 
 /** What can be said of a model's classes. */
@@ -202,7 +263,10 @@ export function conditionsOf(
   indices: readonly number[],
 ): Conditions {
   const { nullClass } = model;
-  if (model.unet.config.num_class_embeds === null) return {};
+  if (model.labels.length === 0) {
+    if (model.text === undefined) return {};
+    throw new TypeError(`Cannot draw with ${model.name} without a text: sample takes --prompt`);
+  }
   const shares = indices.map((index) => sharesOf(model, labelOf(settings, index) ?? "none"));
   const numbers = shares.map(([first]) => first?.[0] ?? -1);
   const most = Math.max(...shares.map(({ length }) => length));

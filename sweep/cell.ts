@@ -116,7 +116,7 @@ export async function drawCell(
       signal,
       async onStep({ step, x }) {
         const frame = step < steps ? frames[shown.indexOf(step)] : undefined;
-        if (frame) await meter.aside(async () => frame.push(...await bitmapsOf(x, model)));
+        if (frame) await meter.aside(async () => frame.push(...await bitmapsOf(x, denoiser)));
         onStep?.();
       },
     });

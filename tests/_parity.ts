@@ -1,6 +1,6 @@
 /**
- * Networks with what other libraries gave for them: the fixtures `unet2d-*` (diffusers) and
- * `openai-classifier-*` (guided-diffusion).
+ * Networks with what other libraries gave for them: the fixtures `unet2d-*` (diffusers),
+ * `openai-unet-*` and `openai-classifier-*` (guided-diffusion).
  *
  * @module
  */
@@ -10,7 +10,6 @@ import type { Computation } from "../engines/engine.ts";
 import { readJson } from "../models/config.ts";
 import { classifierGradient, encoderUNet, parseEncoderUNetConfig } from "../models/encoder_unet.ts";
 import { readSafetensors } from "../models/safetensors.ts";
-import { unet2d } from "../models/unet_2d.ts";
 import type { Weights } from "../models/weights.ts";
 import { openModel } from "../pipeline/model.ts";
 import { type FixtureTensor, readFixture } from "./_safetensors.ts";
@@ -21,8 +20,8 @@ export interface Parity {
   readonly computation: Computation;
   /** New tensors: images, timesteps and, where they are used, labels. */
   inputs(): tf.Tensor[];
-  /** What it must give. */
-  readonly expected: FixtureTensor;
+  /** What it must give: a tensor for each of its results. */
+  readonly expected: readonly FixtureTensor[];
 }
 
 /** The folder of a fixture. */
@@ -33,28 +32,29 @@ export function folderOf(name: string): string {
 type Shape = [number, number, number, number];
 
 /** Images as NHWC, from NCHW. */
-function images({ data, shape }: FixtureTensor): tf.Tensor {
+export function images({ data, shape }: FixtureTensor): tf.Tensor {
   const planes = tf.tensor<tf.Rank.R4>(Float32Array.from(data), [...shape] as Shape);
   return tf.transpose(planes, [0, 2, 3, 1]);
 }
 
 const vector = ({ data }: FixtureTensor) => tf.tensor1d(Float32Array.from(data));
 
-const integers = ({ data }: FixtureTensor) => tf.tensor1d(Int32Array.from(data), "int32");
+/** Indices as integers. */
+export function integers({ data, shape }: FixtureTensor): tf.Tensor {
+  return tf.tensor(Int32Array.from(data), [...shape], "int32");
+}
 
-/** A UNet of diffusers. */
+/** A UNet of diffusers, whose answer is `y`, or of OpenAI, whose answer is `out`. */
 export function unetOf(name: string): Parity {
-  const { config, weights } = openModel(folderOf(name)).unet;
+  const { kind, answer, classes, weights } = openModel(folderOf(name)).unet;
   const tensor = readFixture(`${name}/expected.safetensors`);
-  const labels = config.num_class_embeds === null ? [] : ["class_labels"];
+  const labels = classes === null ? [] : ["class_labels"];
   return {
     weights,
     // The inputs below, which a computation of any number of inputs cannot type.
-    computation: (scope, ...inputs) => [
-      unet2d(...[scope, config, ...inputs] as Parameters<typeof unet2d>),
-    ],
+    computation: (scope, ...inputs) => [answer(scope, ...inputs as [tf.Tensor, tf.Tensor])],
     inputs: () => [images(tensor("x")), vector(tensor("t")), ...labels.map(tensor).map(integers)],
-    expected: tensor("y"),
+    expected: [tensor(kind === "UNet2DModel" ? "y" : "out")],
   };
 }
 
@@ -72,7 +72,7 @@ export function classifierOf(name: string): { readonly logits: Parity; readonly 
         encoderUNet(...[scope, config, ...inputs] as Parameters<typeof encoderUNet>),
       ],
       inputs,
-      expected: tensor("logits"),
+      expected: [tensor("logits")],
     },
     gradient: {
       weights,
@@ -80,9 +80,20 @@ export function classifierOf(name: string): { readonly logits: Parity; readonly 
         classifierGradient(...[scope, config, ...inputs] as Parameters<typeof classifierGradient>),
       ],
       inputs: () => [...inputs(), integers(tensor("class_labels"))],
-      expected: tensor("grad_x"),
+      expected: [tensor("grad_x")],
     },
   };
+}
+
+/** {@linkcode differencesOf} of all results, one after another. */
+export function allDifferences(
+  actual: readonly tf.Tensor[],
+  expected: readonly FixtureTensor[],
+): number[] {
+  if (actual.length !== expected.length) {
+    throw new TypeError(`there are ${actual.length} results, not ${expected.length}`);
+  }
+  return expected.flatMap((tensor, index) => differencesOf(actual[index]!, tensor));
 }
 
 /**

@@ -6,10 +6,13 @@
  *
  * @module
  */
+import type { Layers } from "./layers.ts";
 
 /** Element types that the tracer uses, with their numbers in ONNX. */
 export const ELEMENT = {
   float32: 1,
+  uint8: 2,
+  int8: 3,
   int32: 6,
   int64: 7,
   bool: 9,
@@ -25,7 +28,7 @@ export type ElementType = keyof typeof ELEMENT;
 export type Attribute = number | readonly number[] | { readonly float: number } | string;
 
 /** Values of a constant. */
-export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
+export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array;
 
 /** Where the bytes of an initializer come from. */
 export type Source =
@@ -35,6 +38,8 @@ export type Source =
     readonly path: string;
     readonly offset: number;
     readonly length: number;
+    /** Its values as float32, for what has to know them. */
+    readonly read: () => Float32Array;
   }
   | { readonly kind: "lazy"; readonly read: () => ConstantData };
 
@@ -84,6 +89,8 @@ export class Graph {
   readonly inputs: Edge[] = [];
   /** Whether nodes beyond ONNX's own, of ONNX Runtime, may be used. */
   readonly fuses: boolean;
+  /** How layers are computed, beyond the plain way. */
+  readonly layers: Layers;
   /** Whether convolutions are computed on blocks of channels. */
   readonly blocked: boolean;
   readonly #nodes: Node[] = [];
@@ -92,9 +99,10 @@ export class Graph {
   readonly #taken = new Set<string>();
   #edges = 0;
 
-  constructor(target: Target = "blocks") {
+  constructor(target: Target = "blocks", layers: Layers = {}) {
     this.fuses = target !== "any";
     this.blocked = target === "blocks";
+    this.layers = layers;
   }
 
   #name(): string {

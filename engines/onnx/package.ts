@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readRange } from "../../models/formats/elements.ts";
 import { type Edge, type Model, sizeOf } from "./graph.ts";
 import type { Blob } from "./messages.ts";
 import { encodeModel, type Place } from "./protobuf.ts";
@@ -20,8 +21,11 @@ export function commonFolder(paths: readonly string[]): string {
 
 /** Packs a model; files are given by their real paths, because ONNX Runtime refuses links. */
 export function packModel(model: Model): Package {
+  // ONNX Runtime takes files or blobs, never both; weights in bytes are in no file, and what stays
+  // float32 beside them is small.
+  const mapped = model.initializers.every(({ type }) => type !== "int8");
   const paths = new Map<string, string>();
-  for (const { source } of model.initializers) {
+  for (const { source } of mapped ? model.initializers : []) {
     if (source?.kind === "file" && !paths.has(source.path)) {
       paths.set(source.path, Deno.realPathSync(source.path));
     }
@@ -29,8 +33,16 @@ export function packModel(model: Model): Package {
   const folder = commonFolder([...paths.values()]);
   const below = folder.endsWith("/") ? folder.length : folder.length + 1;
   const blobs: Blob[] = [];
+  const keep = (data: Uint8Array<ArrayBuffer>): Place => {
+    const location = `blob${blobs.length}`;
+    blobs.push({ path: location, data });
+    return { location, offset: 0, length: data.length };
+  };
   const placeOf = (edge: Edge): Place | undefined => {
     const { source } = edge;
+    if (source?.kind === "file" && !mapped) {
+      return keep(readRange(source.path, source.offset, source.length));
+    }
     if (source?.kind === "file") {
       const location = paths.get(source.path)?.slice(below) ?? source.path;
       return { location, offset: source.offset, length: source.length };
@@ -39,9 +51,7 @@ export function packModel(model: Model): Package {
     const values = source.read();
     const data = new Uint8Array(values.byteLength);
     data.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    const location = `blob${blobs.length}`;
-    blobs.push({ path: location, data });
-    return { location, offset: 0, length: data.length };
+    return keep(data);
   };
   return { model: encodeModel(model, placeOf), folder: paths.size > 0 ? folder : "", blobs };
 }

@@ -23,7 +23,8 @@ function edgeOf(graph: Graph, stored: StoredTensor): Edge {
   if (file === undefined || type === undefined) {
     return graph.initializer(name, "float32", shape, { kind: "lazy", read: () => stored.read() });
   }
-  const edge = graph.initializer(name, type, shape, { kind: "file", ...file });
+  const read = () => stored.read();
+  const edge = graph.initializer(name, type, shape, { kind: "file", ...file, read });
   if (type === "float32") return edge;
   return graph.node("Cast", [edge], { type: "float32", dims: shape }, { to: 1 });
 }

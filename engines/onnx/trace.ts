@@ -8,6 +8,7 @@ import { type ParameterSpec, type Scope, scopeOf, TO_STORED } from "../../models
 import type { Computation } from "../engine.ts";
 import { BACKEND, KERNELS, type TraceBackend, traceBackend } from "./backend.ts";
 import { type Edge, Graph, type Model, type Target } from "./graph.ts";
+import type { Layers } from "./layers.ts";
 import { elementType, natural, plain, type Value, value } from "./value.ts";
 
 const STACK = 100; // frames, so that an error names the network's own function
@@ -51,15 +52,17 @@ function parameterValue(graph: Graph, spec: ParameterSpec, source: EdgeSource): 
  * Runs a computation on the tracing backend.
  *
  * @param target What the graph is made for
+ * @param layers How its layers are computed, beyond the plain way
  */
 export function traceComputation(
   computation: Computation,
   source: EdgeSource,
   forms: readonly InputForm[],
   target: Target = "blocks",
+  layers: Layers = {},
 ): Trace {
   const backend = traceBackend();
-  const graph = new Graph(target);
+  const graph = new Graph(target, layers);
   const parameters = new Map<string, ParameterSpec>();
   const tensor = (value: Value) => {
     const { dataId, shape, dtype } = backend.hold(value);
@@ -92,6 +95,8 @@ export function traceComputation(
       const outputs = results.map((result, index) =>
         graph.output(outputName(index), plain(graph, backend.lookup(result)))
       );
+      const seen = (layers.watched ?? []).flatMap(({ parts, output }) => [...parts, output]);
+      outputs.push(...seen.map(({ name, edge }) => graph.output(name, edge)));
       return {
         model: graph.model(outputs),
         outputs: results.map(({ shape, dtype }) => ({ shape, dtype })),

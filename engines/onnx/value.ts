@@ -73,7 +73,7 @@ export function uniformOf(value: Value): number | undefined {
 /** Values as ONNX wants them. */
 export function dataOf(type: ElementType, values: ArrayLike<number>): ConstantData {
   if (type === "int32") return Int32Array.from(values);
-  if (type === "bool") return Uint8Array.from(values);
+  if (type === "bool" || type === "uint8") return Uint8Array.from(values);
   return Float32Array.from(values);
 }
 

@@ -5,7 +5,7 @@
  */
 import { basename, join, resolve, toFileUrl } from "@std/path";
 import type { Engine } from "../../engines/engine.ts";
-import { isThere } from "../../pipeline/model.ts";
+import { isThere } from "../../pipeline/files.ts";
 import { nearest } from "../../plugins/nearest.ts";
 import { checkOptions } from "../../plugins/options.ts";
 import { formatSpec, parseSpec } from "../../plugins/spec.ts";

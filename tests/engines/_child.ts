@@ -15,23 +15,26 @@ import { guidedPredict, loadDenoiser } from "../../pipeline/denoiser.ts";
 import { openModel } from "../../pipeline/model.ts";
 import { makePlan } from "../../pipeline/plan.ts";
 import { run } from "../../pipeline/run.ts";
-import { classifierOf, differencesOf, type Parity, unetOf } from "../_parity.ts";
-import { CASES, type Found, GUIDANCES } from "./_engines.ts";
+import { networkOf } from "../_networks.ts";
+import { allDifferences, classifierOf, type Parity, unetOf } from "../_parity.ts";
+import { casesOf, type Found, GUIDANCES } from "./_engines.ts";
 
 /** The differences of each fixture's batch elements. */
-async function parity(engine: Engine): Promise<Record<string, number[]>> {
+async function parity(engine: Engine, cases: readonly string[]): Promise<Record<string, number[]>> {
   const found: Record<string, number[]> = {};
   const backend = tf.getBackend();
-  for (const name of CASES) {
+  for (const name of cases) {
     const [fixture = "", part] = name.split(" ");
-    const { weights, computation, inputs, expected }: Parity = part === "output"
+    const { weights, computation, inputs, expected }: Parity = part === undefined
+      ? networkOf(fixture)
+      : part === "output"
       ? unetOf(fixture)
       : classifierOf(fixture)[part === "logits" ? part : "gradient"];
     const given = tf.tidy(inputs);
     const outputs = await engine.compile(computation, weights)(...given);
     await Promise.all(outputs.map((output) => output.data())); // a GPU cannot be waited for later
     await tf.setBackend("cpu");
-    found[name] = tf.tidy(() => outputs.flatMap((output) => differencesOf(output, expected)));
+    found[name] = tf.tidy(() => allDifferences(outputs, expected));
     tf.dispose([given, outputs]);
     await tf.setBackend(backend);
   }
@@ -73,7 +76,7 @@ const engine = await openEngine(
 );
 const before = tf.memory().numTensors;
 const results = task === "parity"
-  ? await parity(engine)
+  ? await parity(engine, casesOf(candidate))
   : task === "images"
   ? await images(engine, folder)
   : {};

@@ -8,6 +8,7 @@ import { fromFileUrl } from "@std/path";
 import type { EngineName } from "../../engines/mod.ts";
 import { WASM_PACKAGE } from "../../engines/wasm.ts";
 import { WEBGPU_PACKAGE } from "../../engines/webgpu.ts";
+import { NETWORKS } from "../_networks.ts";
 
 /** An engine, or a provider of ONNX Runtime that is none by itself. */
 export type Candidate = EngineName | "onnx:webgpu";
@@ -21,16 +22,23 @@ export interface Tested {
   readonly missing?: string | undefined;
 }
 
-/** Fixtures and the part of each that is compared. */
-export const CASES: readonly string[] = [
+const FEW: readonly string[] = [
   "unet2d-ddpm output",
   "unet2d-classcond output",
   "unet2d-ncsnpp output",
+  "openai-unet-legacy-pt output",
+  "openai-unet-convresample output",
   ...["attention", "adaptive", "spatial"].flatMap((pool) => [
     `openai-classifier-${pool} logits`,
     `openai-classifier-${pool} gradient`,
   ]),
 ];
+
+/** Fixtures and the part of each that is compared; without a part, all outputs. */
+export function casesOf(engine: string): readonly string[] {
+  // WebGPU compiles a program for each shape, which takes minutes where no hardware helps.
+  return engine.includes("webgpu") ? FEW : [...FEW, ...NETWORKS];
+}
 
 /** Lists of guidances to draw images with. */
 export const GUIDANCES: readonly (readonly string[])[] = [

@@ -2,11 +2,16 @@ import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import * as tf from "tfjs";
 import {
   attention,
+  causalBias,
   conv,
   downsample,
   embedding,
+  gelu,
   groupNorm,
+  layerNorm,
   linear,
+  maskBias,
+  quickGelu,
   silu,
   timestepEmbedding,
   upsample,
@@ -292,6 +297,52 @@ test("attention() has the gradients of finite differences", () => {
     (...inputs) => attention(...inputs as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D], 2),
     [normal([2, 2, 4], 1), normal([2, 3, 4], 2), normal([2, 3, 4], 3)],
   );
+});
+
+test("attention() with causalBias() sees no later token, and with maskBias() no hidden one", () => {
+  const [query, key, value] = [1, 2, 3].map((stream) => normal<tf.Rank.R3>([2, 4, 6], stream));
+  const mixed = (value: tf.Tensor3D, bias: tf.Tensor3D) => attention(query!, key!, value, 3, bias);
+  const last = tf.concat([tf.zeros([2, 3, 6]), tf.ones([2, 1, 6])], 1) as tf.Tensor3D;
+  const changed = tf.add<tf.Tensor3D>(value!, last); // the last token of both
+  const upTo = (x: tf.Tensor3D) => tf.slice(x, [0, 0, 0], [2, 3, 6]);
+  const causal = causalBias(4);
+  assertNear(upTo(mixed(changed, causal)), upTo(mixed(value!, causal)), 0);
+  const mask = maskBias(tf.tensor2d([[1, 1, 1, 0], [1, 1, 1, 1]]));
+  const [before, after] = [mixed(value!, mask), mixed(changed, mask)].map((x) => tf.unstack(x));
+  assertNear(after![0]!, before![0]!, 0); // hidden from all heads of the first image
+  assertNear(after![1]!, attention(query!, key!, changed, 3).gather(1), 1e-6); // and of no other
+});
+
+test("layerNorm() is groupNorm() of tokens by themselves, with its gradients", () => {
+  const x = tf.add(tf.mul(normal([2, 3, 6], 1), 3), 2);
+  const [weight, bias] = [normal([6], 2), normal([6], 3)];
+  const rows = groupNorm(over({ weight, bias }), tf.reshape(x, [6, 1, 6]), 1, 1e-2);
+  assertNear(layerNorm(over({ weight, bias }), x, 1e-2), tf.reshape(rows, x.shape), 1e-5);
+  assertGradients(
+    (x, weight, bias) => layerNorm(over({ weight: weight!, bias: bias! }), x!),
+    [normal([2, 4], 1), normal([4], 2), normal([4], 3)],
+  );
+});
+
+test("gelu() is x times the share of normal numbers below it, quickGelu() is near", () => {
+  const x = [-3, -1, 0, 0.5, 2];
+  // Phi by its series, to double precision
+  const phi = (x: number) => {
+    let [term, sum] = [x, x];
+    for (let n = 1; n < 60; n++) sum += term *= x * x / (2 * n + 1);
+    return 0.5 + sum * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+  };
+  const expected = tf.tensor1d(x.map((x) => x * phi(x)));
+  assertNear(gelu(tf.tensor1d(x)), expected, 1e-6);
+  assertNear(quickGelu(tf.tensor1d(x)), expected, 0.02);
+  assertGradients((x) => gelu(x!), [normal([5], 1)]);
+});
+
+test("upsample() brings to a size by the nearest pixels", () => {
+  const x = tf.tensor4d([1, 2, 3, 4], [1, 2, 2, 1]);
+  const y = upsample(x, [3, 5]).reshape([3, 5]);
+  assertNear(y, tf.tensor2d([[1, 1, 1, 2, 2], [1, 1, 1, 2, 2], [3, 3, 3, 4, 4]]), 0);
+  assertNear(upsample(x, [4, 4]), upsample(x), 0);
 });
 
 test("timestepEmbedding() orders its halves and shifts its rates as it is told", () => {

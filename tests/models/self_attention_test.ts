@@ -54,3 +54,14 @@ Deno.test("perturbed() names the layers of self-attention where it is told of no
   }
   loaded.dispose();
 });
+
+Deno.test("receivedAttention() finds the middle of OpenAI's networks", () => {
+  const openai = unetOf("openai-unet-legacy-pt");
+  const loaded = loadedParameters(openai.weights);
+  const sums = tf.tidy(() => {
+    const run = (scope: Scope) => openai.computation(scope, ...openai.inputs());
+    return receivedAttention(run, scopeOf(loaded)).mean(1).dataSync();
+  });
+  loaded.dispose();
+  for (const sum of sums) assert(Math.abs(sum - 1) < 1e-5, `${sum}`);
+});

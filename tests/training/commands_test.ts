@@ -61,7 +61,7 @@ check("train makes a model, and train-classifier its classifier", async (folder)
   assertEquals((await logOf(run)).map(({ step }) => step), [1, 2]);
   const model = openModel(run);
   assertEquals([model.labels, model.nullClass], [["0", "1"], 2]);
-  assertEquals([model.unet.config.sample_size, model.unet.config.num_class_embeds], [4, 3]);
+  assertEquals([model.unet.edge, model.unet.classes], [4, 3]);
 
   await refuse("it holds one already", ...train);
   await succeed(...train, "--resume");

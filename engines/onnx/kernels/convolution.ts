@@ -7,6 +7,7 @@
 import { backend_util } from "tfjs";
 import type { Edge, Graph } from "../graph.ts";
 import type { Attributes, Call, Kernels } from "../kernel.ts";
+import { watch } from "../layers.ts";
 import {
   CHANNELS_FIRST,
   full,
@@ -20,6 +21,7 @@ import {
 import { add, toFloat } from "./arithmetic.ts";
 import { convolveDoubled, halfOf } from "./doubled.ts";
 import { activate } from "./elementwise.ts";
+import { integerConvolution } from "./integer.ts";
 import { slice } from "./shape.ts";
 import { winograd, winogradPays } from "./winograd.ts";
 
@@ -93,12 +95,19 @@ function convolve(
   group: number,
   bias?: Edge,
 ): Value {
-  const edge = convolveEdges(graph, stored(graph, x, CHANNELS_FIRST), filter, bias, {
+  const dims = channelsFirst(info.outShape);
+  const window = {
     ...windowOf(info),
     dilations: [info.dilationHeight, info.dilationWidth],
     group,
-  }, channelsFirst(info.outShape));
-  return value(edge, info.outShape, CHANNELS_FIRST);
+  };
+  const shape = info.outShape;
+  const bytes = group === 1 && integerConvolution(graph, x, filter, bias, { shape, dims }, window);
+  if (bytes) return bytes;
+  const image = stored(graph, x, CHANNELS_FIRST);
+  const edge = convolveEdges(graph, image, filter, bias, window, dims);
+  if (group === 1) watch(graph, "convolution", filter, image, 1, edge);
+  return value(edge, shape, CHANNELS_FIRST);
 }
 
 /** What the attributes of a plain 3×3 convolution are that leaves the size of the image. */

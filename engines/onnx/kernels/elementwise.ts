@@ -147,6 +147,7 @@ export const ELEMENTWISE: Kernels = {
   Cosh: floating("Cosh"),
   Erf: floating("Erf"),
   Exp: floating("Exp"),
+  Gelu: floating("Gelu"), // by the error function; a kernel that tfjs itself does not have
   Log: floating("Log"),
   Reciprocal: floating("Reciprocal"),
   Sigmoid: floating("Sigmoid"),

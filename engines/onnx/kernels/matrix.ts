@@ -6,10 +6,12 @@
 import * as tf from "tfjs";
 import { equal, type Graph } from "../graph.ts";
 import type { Call, Kernels } from "../kernel.ts";
+import { watch } from "../layers.ts";
 import { arrange, broadcast, full, natural, plain, type Value, value } from "../value.ts";
 import { add, toFloat } from "./arithmetic.ts";
 import { fusedAttention } from "./attention.ts";
 import { activate } from "./elementwise.ts";
+import { integerProduct } from "./integer.ts";
 
 /** With the last two axes swapped, in name only. */
 export function swapped(x: Value): Value {
@@ -32,13 +34,19 @@ export function product(graph: Graph, a: Value, b: Value): Value {
   const columns = b.shape[b.shape.length - 1] ?? 1;
   const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const form = { type: "float32", dims: [...batch, rows, columns] } as const;
+  const bytes = rank === 2 && integerProduct(graph, a, b);
+  if (bytes) return bytes;
   const [left, right] = [full(graph, a), full(graph, b)];
   if (rank === 2) {
     // Gemm reads either operand in the order in which it is stored.
     const flags = [left, right].map((x) => equal(x.order, [0, 1]) ? 0 : 1);
     if (flags.includes(1)) {
       const [transA = 0, transB = 0] = flags;
-      return value(graph.node("Gemm", [left.edge, right.edge], form, { transA, transB }));
+      const edge = graph.node("Gemm", [left.edge, right.edge], form, { transA, transB });
+      if (transB === 1) {
+        watch(graph, "product", right.edge, left.edge, left.order.indexOf(1), edge);
+      }
+      return value(edge);
     }
   }
   const edges = [plain(graph, left), plain(graph, right)] as const;

@@ -1,11 +1,11 @@
 /**
- * Group normalization as a kernel of its own.
+ * Normalizations as kernels of their own.
  *
  * @module
  */
 import { sizeOf } from "../graph.ts";
 import type { Call, Kernels } from "../kernel.ts";
-import { natural, stored, value } from "../value.ts";
+import { natural, plain, stored, value } from "../value.ts";
 import { add, mul } from "./arithmetic.ts";
 
 /**
@@ -32,5 +32,14 @@ function groupNorm({ graph, input, attributes }: Call) {
   return add(graph, mul(graph, y, gamma), beta);
 }
 
+/** ONNX's LayerNormalization, over the last axis. */
+function layerNorm({ graph, input, attributes }: Call) {
+  const x = input("x");
+  const form = { type: "float32", dims: x.shape } as const;
+  const edges = [x, input("gamma"), input("beta")].map((value) => plain(graph, value));
+  const epsilon = { float: attributes.number("eps") };
+  return value(graph.node("LayerNormalization", edges, form, { axis: -1, epsilon }), x.shape);
+}
+
 /** Kernels of normalization. */
-export const NORMALIZATION: Kernels = { GroupNorm: groupNorm };
+export const NORMALIZATION: Kernels = { GroupNorm: groupNorm, LayerNorm: layerNorm };

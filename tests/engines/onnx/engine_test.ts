@@ -52,6 +52,16 @@ Deno.test("onnx engine describes itself", () =>
     return Promise.resolve();
   }));
 
+Deno.test("onnx engine computes again after a release", () =>
+  withEngine(async (engine) => {
+    const x = tf.randomNormal(SHAPE);
+    const compiled = engine.compile(network, inMemory());
+    const [before] = await compiled(x);
+    await compiled.release?.();
+    const [after] = await compiled(x);
+    assertClose(input(after), input(before), 0);
+  }));
+
 Deno.test("onnx engine computes with weights in memory", () =>
   withEngine(async (engine) => {
     const x = tf.randomNormal(SHAPE);

@@ -1,0 +1,105 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { readFixture } from "../_safetensors.ts";
+import { assemble, stableDiffusion } from "../verification/_copy.ts";
+import { check, filesOf, readPng, refuse, succeed } from "./_main.ts";
+
+const FAST = ["--steps", "2", "--seed", "1"];
+
+check(
+  "sample draws the prompt that diffusers drew, and repeats it from its PNG",
+  async (folder) => {
+    const model = await stableDiffusion(folder);
+    const out = join(folder, "cat.png");
+    const fixed = ["--seed", "0", "--rng", "torch", "--steps", "5"];
+    await succeed("sample", model, "--prompt", "a photo of a small red cat", ...fixed, "-o", out);
+    const { data } = readFixture("pipeline-sd/expected.safetensors")("images");
+    const { pixels } = await readPng(out);
+    pixels.forEach((byte, i) => {
+      const wanted = 255 * (data[i] ?? NaN);
+      assert(Math.abs(byte - wanted) <= 0.5 + 0.255, `byte ${i} is ${byte}, not ${wanted}`);
+    });
+    const { stdout } = await succeed("metadata", out);
+    const text = new TextDecoder().decode(stdout);
+    assert(text.includes("a photo of a small red cat\n  Steps: 5"), text);
+    assert(text.includes("Guidance: cfg,scale=7.5"), text);
+    const again = join(folder, "again.png");
+    await succeed("sample", model, "--from", out, "-o", again);
+    assertEquals((await readPng(again)).pixels, pixels);
+  },
+);
+
+check("sample draws each line of a file, one image like the same prompt alone", async (folder) => {
+  const model = await stableDiffusion(folder);
+  const lines = join(folder, "prompts.txt");
+  await Deno.writeTextFile(lines, "a cat\n\n  two blue dogs  \n");
+  const out = join(folder, "out/");
+  await succeed("sample", model, "--prompt-file", lines, "-n", "2", ...FAST, "-o", out);
+  assertEquals(await filesOf(out), ["000000.png", "000001.png", "000002.png", "000003.png"]);
+  const alone = join(folder, "alone.png");
+  const seeded = ["--steps", "2", "--seed", "4"];
+  await succeed("sample", model, "--prompt", "two blue dogs", ...seeded, "-o", alone);
+  assertEquals(
+    (await readPng(join(out, "000003.png"))).pixels,
+    (await readPng(alone)).pixels,
+  );
+});
+
+check(
+  "sample guides away from --negative, leaves layers out and takes other sizes",
+  async (folder) => {
+    const model = await stableDiffusion(folder);
+    const draw = async (name: string, ...flags: string[]) => {
+      const out = join(folder, `${name}.png`);
+      await succeed("sample", model, "--prompt", "a cat", ...FAST, ...flags, "-o", out);
+      return await readPng(out);
+    };
+    const plain = await draw("plain");
+    for (const flags of [["--negative", "dogs"], ["--clip-skip", "1"], ["--guidance", "none"]]) {
+      const { pixels } = await draw(flags.join(""), ...flags);
+      assert(pixels.some((byte, i) => byte !== plain.pixels[i]), `${flags} changes nothing`);
+    }
+    const same = await draw("sequential", "--cfg-batch", "sequential", "--batch-size", "3");
+    assertEquals(same.pixels, plain.pixels);
+    const wide = await draw("wide", "--width", "24");
+    assertEquals([wide.width, wide.height], [24, 16]);
+    const tiled = await draw("tiled", "--tile", "16", "--width", "32");
+    assertEquals([tiled.width, tiled.height], [32, 16]);
+  },
+);
+
+check("sample says what a model's prompts lack", async (folder) => {
+  const model = await stableDiffusion(folder);
+  await refuse(2, "without a text: give one with --prompt", "sample", model);
+  await refuse(2, "it reads no texts", "sample", "digits", "--prompt", "a cat");
+  await refuse(2, "it reads no texts", "sample", "digits", "--negative", "a cat");
+  const two = ["--prompt", "a", "--prompt-file", "b"];
+  await refuse(2, "together with --prompt-file", "sample", model, ...two);
+  await refuse(2, "it must be a multiple of 4", "sample", model, "--prompt", "a", "--width", "30");
+  await refuse(2, "has no classes", "sample", model, "--prompt", "a", "--class", "3");
+  const long = "a cat ".repeat(60);
+  const out = join(folder, "x.png");
+  const { stderr } = await succeed("sample", model, "--prompt", long, ...FAST, "-o", out);
+  assert(stderr.includes("The text encoder does not read the end of"), stderr);
+});
+
+check("sample fills a hole and enlarges an image", async (folder) => {
+  const picture = join(folder, "picture.png");
+  const few = ["--steps", "1", "--seed", "1"];
+  await succeed("sample", "digits", "--class", "8", "--steps", "2", "-o", picture);
+  const inpaint = await assemble("sd-inpaint", folder);
+  await refuse(2, "give both with --init and --mask", "sample", inpaint, "--prompt", "x");
+  const shown = ["--init", picture, "--mask", picture];
+  const out = join(folder, "out.png");
+  await succeed("sample", inpaint, "--prompt", "x", ...shown, ...few, "-o", out);
+  assertEquals((await readPng(out)).width, 16);
+  const upscale = await assemble("sd-upscale", folder);
+  await refuse(2, "give it images with --low-res", "sample", upscale, "--prompt", "x");
+  const [level, low] = [["--noise-level", "10"], ["--low-res", out]];
+  const large = join(folder, "large.png");
+  await succeed("sample", upscale, "--prompt", "x", ...low, ...level, ...few, "-o", large);
+  assertEquals((await readPng(large)).width, 64);
+  await refuse(2, "it is told no level", "sample", inpaint, "--prompt", "x", ...shown, ...level);
+  await refuse(2, "it is shown no image", "sample", "digits", "--init", picture);
+  await refuse(2, "it fills no holes", "sample", "digits", "--mask", picture);
+});

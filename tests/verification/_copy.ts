@@ -1,0 +1,36 @@
+import { ensureDir } from "@std/fs";
+import { join } from "@std/path";
+import { folderOf } from "../_parity.ts";
+
+/** Copies a folder with its folders; resolves to the copy. */
+export async function copyFolder(from: string, to: string): Promise<string> {
+  await ensureDir(to);
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyFolder(join(from, name), join(to, name));
+    else await Deno.copyFile(join(from, name), join(to, name));
+  }
+  return to;
+}
+
+/** A pipeline of diffusers with its tokenizer, which all of them share. */
+export async function assemble(name: string, folder: string): Promise<string> {
+  const copy = await copyFolder(folderOf(`latents/${name}`), join(folder, name));
+  if (!name.startsWith("sd")) return copy;
+  await copyFolder(folderOf("clip-tokenizer"), join(copy, "tokenizer"));
+  return copy;
+}
+
+/** The pipeline of Stable Diffusion, whose parts are fixtures of their own. */
+export async function stableDiffusion(folder: string): Promise<string> {
+  const copy = await copyFolder(folderOf("pipeline-sd"), join(folder, "pipeline-sd"));
+  const parts = {
+    unet: "unet2dcondition-sd15",
+    vae: "vae-kl",
+    text_encoder: "clip-text-sd15",
+    tokenizer: "clip-tokenizer",
+  };
+  for (const [part, name] of Object.entries(parts)) {
+    await copyFolder(folderOf(name), join(copy, part));
+  }
+  return copy;
+}

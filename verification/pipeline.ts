@@ -1,0 +1,249 @@
+/**
+ * Runs a pipeline's folder from the seeds that the original software had.
+ *
+ * @module
+ */
+import * as tf from "tfjs";
+import type { Engine } from "../engines/engine.ts";
+import { imageNoise } from "../noise/mod.ts";
+import type { StoredTensor } from "../models/weights.ts";
+import { besideOf, type Given } from "../pipeline/beside.ts";
+import type { Pixels } from "../pipeline/codec.ts";
+import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
+import { drawBatches } from "../pipeline/draw.ts";
+import { type Model, openModel } from "../pipeline/model.ts";
+import { makePlan, type Plan, specOf } from "../pipeline/plan.ts";
+import { type Settings, sizeOf } from "../pipeline/settings.ts";
+import { guideByText, loadEncoder } from "../pipeline/text.ts";
+import type { Images } from "../plugin.ts";
+import type { Measure } from "./compare.ts";
+import type { Found, Recorded } from "./mod.ts";
+
+/** What the file says of a run, checked. */
+interface Run {
+  /** One generator an image. */
+  readonly seeds: readonly number[];
+  readonly steps: number;
+  readonly eta?: number | undefined;
+  /** One text for all images. */
+  readonly prompt: string;
+  readonly negative: string;
+  readonly scale?: number | undefined;
+  /** Pixels, where they are not the model's own. */
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+  /** An image that the network is shown. */
+  readonly init?: Pixels | undefined;
+  readonly given: Omit<Given, "shown">;
+}
+
+function readRun(
+  values: Readonly<Record<string, unknown>>,
+  folder: string,
+  recorded: Recorded,
+): Run {
+  const read = <T>(key: string, wanted: string, fits: (value: unknown) => value is T): T => {
+    const value = values[key];
+    if (fits(value)) return value;
+    throw new TypeError(
+      `Cannot verify "${folder}": ${key} of the run is ${
+        JSON.stringify(value)
+      }, it must be ${wanted}`,
+    );
+  };
+  const isCount = (value: unknown): value is number =>
+    Number.isSafeInteger(value) && Number(value) >= 0;
+  const optional =
+    <T>(fits: (value: unknown) => value is T) => (value: unknown): value is T | undefined =>
+      value === undefined || fits(value);
+  const isText = optional((value): value is string => typeof value === "string");
+  const isNumber = optional((value): value is number => Number.isFinite(value));
+  const isList = (value: unknown): value is number[] =>
+    Array.isArray(value) && value.length > 0 && value.every(isCount);
+  return {
+    seeds: values["seeds"] === undefined
+      ? [read("seed", "an integer", isCount)]
+      : read("seeds", "a list of integers", isList),
+    steps: read("num_inference_steps", "an integer", isCount),
+    eta: read("eta", "a number", isNumber),
+    prompt: read("prompt", "a text", isText) ?? "",
+    negative: read("negative_prompt", "a text", isText) ?? "",
+    scale: read("guidance_scale", "a number", isNumber),
+    width: read("width", "a number", isNumber),
+    height: read("height", "a number", isNumber),
+    init: bytesOf(recorded.get("init"), (byte) => byte / 127.5 - 1),
+    given: {
+      mask: bytesOf(recorded.get("mask"), (byte) => byte >= 128 ? 1 : 0),
+      noiseLevel: read("noise_level", "a number", isNumber),
+    },
+  };
+}
+
+/** A picture of bytes `[height, width, 3]`, or `[height, width]`, as one image of numbers. */
+function bytesOf(
+  stored: StoredTensor | undefined,
+  map: (byte: number) => number,
+): Pixels | undefined {
+  if (stored === undefined) return undefined;
+  const [height = 0, width = 0, channels = 1] = stored.shape;
+  return { shape: [1, height, width, channels], data: stored.read().map(map) };
+}
+
+/** Images with the channels first, as states are stored. */
+function planes(x: Images): Float32Array {
+  return tf.tidy(() => tf.transpose(x, [0, 3, 1, 2]).dataSync() as Float32Array);
+}
+
+/**
+ * Draws as the original did: for each value of eta that the file's names begin with, as in
+ * `eta0.images`, or else once.
+ */
+export async function* runPipeline(
+  folder: string,
+  recorded: Recorded,
+  values: Readonly<Record<string, unknown>>,
+  engine: Engine,
+): AsyncGenerator<Found> {
+  const run = readRun(values, folder, recorded);
+  const model = openModel(folder);
+  const plain = loadDenoiser(model, engine);
+  const { denoiser, found, dispose } = await readTexts(plain, run);
+  yield* found;
+  const names = recorded.names.map((name) => name.match(/^eta([\d.]+)\.images$/)?.[1]);
+  const etas = names.filter((eta) => eta !== undefined);
+  for (const eta of etas.length === 0 ? [undefined] : etas) {
+    const prefix = eta === undefined ? "" : `eta${eta}.`;
+    const own = eta === undefined ? run : { ...run, eta: Number(eta) };
+    for await (const one of drawOnce(denoiser, await planOf(model, own), own)) {
+      yield { ...one, name: `${one.shared ? "" : prefix}${one.name}` };
+    }
+  }
+  dispose();
+}
+
+/** The run's own sampler, but for what the record says of it. */
+async function planOf(model: Model, { steps, eta, scale }: Run): Promise<Plan> {
+  const guidance = model.text && scale !== undefined ? [`cfg,scale=${scale}`] : undefined;
+  const plan = await makePlan(model, { steps, guidance });
+  const { name } = plan.sampler.plugin;
+  if (eta === undefined || name !== "ddim") return plan;
+  return await makePlan(model, { steps, guidance, sampler: `ddim,eta=${eta}` });
+}
+
+/** The denoiser that is asked by the run's texts, and what the text encoder made of them. */
+async function readTexts(denoiser: Denoiser, { prompt, negative }: Run): Promise<{
+  readonly denoiser: Denoiser;
+  readonly found: readonly Found[];
+  dispose(): void;
+}> {
+  const { text } = denoiser.model;
+  if (text === undefined) return { denoiser, found: [], dispose() {} };
+  const prompts = { texts: [prompt], negative };
+  const encoder = loadEncoder(text, denoiser.engine);
+  const embeddings = await encoder.encode(prompts);
+  await encoder.release();
+  const [, tokens, width] = embeddings.shape;
+  const rows = await embeddings.data() as Float32Array;
+  const ids = [negative, prompt].flatMap((text_) => [...text.tokenizer.encode(text_).ids]);
+  const part = (name: string, first: number): Found => ({
+    name,
+    shape: [1, tokens, width],
+    data: rows.subarray(first * tokens * width, (first + 1) * tokens * width),
+    measure: "element",
+  });
+  return {
+    denoiser: guideByText(denoiser, prompts, embeddings),
+    found: [
+      { name: "input_ids", shape: [2, tokens], data: ids, measure: "exact" },
+      part("prompt_embeds", 0),
+      part("negative_prompt_embeds", 1),
+    ],
+    dispose: () => embeddings.dispose(),
+  };
+}
+
+/** What a run gives; what all runs of a record have in common is `shared`. */
+async function* drawOnce(
+  denoiser: Denoiser,
+  plan: Plan,
+  { seeds, prompt, negative, width: wide, height: high, init, given }: Run,
+): AsyncGenerator<Found & { readonly shared?: boolean }> {
+  const { model, codec } = denoiser;
+  const states: Float32Array[][] = []; // by step and image
+  const pixels: Float32Array[] = [];
+  const noise: Float32Array[] = [];
+  let shape: readonly number[] = []; // of pixels, NHWC
+  const side = (axis: 1 | 2, own: number | undefined) =>
+    besideOf(model) === "small" ? (init?.shape[axis] ?? 0) * codec.factor : own;
+  const size = sizeOf(model, { width: side(2, wide), height: side(1, high) });
+  const [rows, columns] = [size.height / codec.factor, size.width / codec.factor];
+  for (const seed of seeds) {
+    const settings: Settings = {
+      model: model.name,
+      seed,
+      count: 1,
+      classes: [],
+      ...size,
+      ...model.text && { prompts: [prompt], negative },
+      unconditional: false,
+      steps: plan.steps,
+      sampler: specOf(plan.sampler),
+      guidance: plan.guidances.map(specOf),
+      rng: "torch",
+    };
+    const batches = drawBatches(denoiser, {
+      plan,
+      settings,
+      first: 0,
+      end: 1,
+      batchSize: 1,
+      given,
+      beside: init && (() =>
+        Promise.resolve(
+          tf.tensor4d(init.data, [...init.shape] as [number, number, number, number]),
+        )),
+      onStep: ({ x, step }) => void (states[step - 1] ??= []).push(planes(x)),
+    });
+    for await (const { pixels: drawn } of batches) {
+      shape = drawn.shape;
+      pixels.push(drawn.data);
+    }
+    const start = imageNoise("torch", [seed], [rows, columns, codec.channels]);
+    noise.push(tf.tidy(() => planes(tf.tensor4d(start.draw(), [...start.shape]))));
+  }
+  const { length } = seeds;
+  const [, height = 0, width = 0, depth = 0] = shape;
+  const of = (name: string, shape: readonly number[], parts: readonly Float32Array[]): Found => ({
+    name,
+    shape,
+    data: join(parts),
+    measure: "unit" satisfies Measure,
+  });
+  const latent = [length, codec.channels, rows, columns];
+  for (const name of ["initial_noise", "initial_latent"]) {
+    yield { ...of(name, latent, noise), shared: true };
+  }
+  const times = plan.levels.slice(0, -1).map(({ t }) => t);
+  yield { name: "timesteps", shape: [times.length], data: times, measure: "exact", shared: true };
+  for (const name of ["traj", "latents"]) {
+    yield of(name, [states.length, ...latent], states.flat());
+  }
+  const decoded = pixels.map((data) =>
+    tf.tidy(() => planes(tf.tensor4d(data, [1, height, width, depth])))
+  );
+  yield of("decoded", [length, depth, height, width], decoded);
+  // As diffusers makes numbers in [0, 1] of them.
+  const unit = pixels.map((data) => data.map((value) => Math.min(1, Math.max(0, value / 2 + 0.5))));
+  yield of("images", [length, height, width, depth], unit);
+}
+
+/** Numbers one after another. */
+function join(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
