@@ -1,5 +1,5 @@
-import { matMul, reshape, tensor2d, transpose } from "tfjs";
-import { combine, fromX0, type Guidance, type Images } from "../plugin.ts";
+import { combine, fromX0, type Guidance } from "../plugin.ts";
+import { type Matrix, neighbors, separable } from "./_separable.ts";
 
 const options = {
   low: {
@@ -20,20 +20,6 @@ const options = {
 } as const;
 
 const KERNEL = [1, 4, 6, 4, 1].map((tap) => tap / 16);
-type Matrix = readonly (readonly number[])[];
-
-/** A square matrix that blurs a row of pixels, mirrored at its ends. */
-function blur(size: number): Matrix {
-  const rows = Array.from({ length: size }, () => Array<number>(size).fill(0));
-  for (const [i, row] of rows.entries()) {
-    for (const [tap, weight] of KERNEL.entries()) {
-      let at = i + tap - 2;
-      while (size > 1 && (at < 0 || at >= size)) at = at < 0 ? -at : 2 * (size - 1) - at;
-      row[size > 1 ? at : 0] = (row[size > 1 ? at : 0] ?? 0) + weight;
-    }
-  }
-  return rows;
-}
 
 /** Linear interpolation of a row of pixels to another size. */
 function resize(from: number, to: number): Matrix {
@@ -57,20 +43,9 @@ function product(a: Matrix, b: Matrix): Matrix {
 function lowPass(size: number, levels: number): Matrix {
   if (levels === 0 || size === 1) return resize(size, size);
   const half = Math.ceil(size / 2);
-  const down = product(resize(size, half), blur(size));
-  const up = product(blur(size), resize(half, size));
+  const down = product(resize(size, half), neighbors(size, KERNEL));
+  const up = product(neighbors(size, KERNEL), resize(half, size));
   return product(up, product(lowPass(half, levels - 1), down));
-}
-
-/** The low frequencies of images. */
-function lowOf(images: Images, levels: number): Images {
-  const [batch, height, width, channels] = images.shape;
-  const matrix = (size: number) => tensor2d(lowPass(size, levels).map((row) => [...row]));
-  const rows = reshape(transpose(images, [1, 0, 2, 3]), [height, batch * width * channels]);
-  const tall = reshape(matMul(matrix(height), rows), [height, batch, width, channels]);
-  const columns = reshape(transpose(tall, [2, 1, 0, 3]), [width, batch * height * channels]);
-  const wide = reshape(matMul(matrix(width), columns), [width, batch, height, channels]);
-  return transpose<Images>(wide as Images, [1, 2, 0, 3]);
 }
 
 /**
@@ -90,7 +65,7 @@ const frequency: Guidance<typeof options> = {
     const guided = combine(
       [1, x0],
       [high - 1, difference],
-      [low - high, () => lowOf(difference, levels)],
+      [low - high, () => separable(difference, (size) => lowPass(size, levels))],
     );
     return fromX0(x, at, guided, rest);
   },

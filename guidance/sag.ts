@@ -1,5 +1,6 @@
 import * as tf from "tfjs";
 import { combine, fromX0, type Guidance, type Images } from "../plugin.ts";
+import { neighbors, separable } from "./_separable.ts";
 
 const options = {
   scale: { type: "number", default: 0.75, min: 0, varies: true, help: "0 is off" },
@@ -36,29 +37,13 @@ const sag: Guidance<typeof options> = {
 
 /** A blur with a normal distribution of pixels, cut off at four deviations; the border is mirrored. */
 function gaussianBlur(images: Images, deviation: number): Images {
-  const radius = Math.min(
-    Math.ceil(4 * deviation),
-    images.shape[1] - 1,
-    images.shape[2] - 1,
-  );
+  const radius = Math.ceil(4 * deviation);
   const weights = Array.from(
     { length: 2 * radius + 1 },
     (_, i) => Math.exp(-0.5 * ((i - radius) / deviation) ** 2),
   );
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const padded = tf.mirrorPad(
-    images,
-    [[0, 0], [radius, radius], [radius, radius], [0, 0]],
-    "reflect",
-  );
-  const along = (x: Images, axis: 1 | 2): Images =>
-    combine(...weights.map((weight, i): [number, Images] => {
-      const begin = [0, 0, 0, 0];
-      begin[axis] = i;
-      const size = [...x.shape];
-      size[axis] = images.shape[axis];
-      return [weight / total, tf.slice(x, begin, size) as Images];
-    }));
-  return along(along(padded, 1), 2);
+  const kernel = weights.map((weight) => weight / total);
+  return separable(images, (size) => neighbors(size, kernel));
 }
 export default sag;

@@ -21,7 +21,7 @@ import { makePlan } from "../pipeline/plan.ts";
 import { chart } from "./_chart.ts";
 
 /** Scales of each guidance; 0 is the unlabelled prediction. */
-const SCALES = { classifier: [0, 2, 5, 10, 20, 40], cfg: [0, 0.5, 1, 2, 4, 8] } as const;
+const SCALES = { classifier: [0, 2, 5, 10, 20], cfg: [0, 0.5, 1, 2, 4] } as const;
 type Name = keyof typeof SCALES;
 const NAMES: readonly Name[] = ["classifier", "cfg"];
 const [SAMPLER, STEPS, REFERENCE, BATCH] = ["ddim", 25, 2000, 50] as const;

@@ -1,10 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import pag from "../../guidance/pag.ts";
+import { fromX0 } from "../../plugin.ts";
 import ddim from "../../samplers/ddim.ts";
 import { testGuidance } from "../laws.ts";
 import { choose, cleanOf, closedForm, distance, drawn, guide } from "../pipeline/_closed_form.ts";
 import { linearPath, noiseOf } from "../pipeline/_closed_form.ts";
 import expected from "../fixtures/guidance/pag.json" with { type: "json" };
+import { AT, guideOf, row, valuesOf } from "./_guide.ts";
 import { answers, ENGINES } from "./_network.ts";
 
 testGuidance(pag, { settings: [{ scale: 5 }, { layers: "all" }], neutral: { scale: 0 } });
@@ -35,6 +37,20 @@ Deno.test("pag() leads away from the perturbed prediction as equation 15 of its 
   const wanted = whole.map((value, i) => value + 2.5 * (value - (off[i] ?? NaN)));
   assert(distance(ours, wanted) < 1e-5);
   assertEquals([calls.length, blind.length], [1, 1]);
+});
+
+Deno.test("pag() moves what other guidances made by the unguided prediction less the blind one", async () => {
+  const x = row(1, -2);
+  const made = await pag.guide(
+    fromX0(x, AT, row(0.5, -1)),
+    guideOf({
+      x,
+      unguided: fromX0(x, AT, row(0.25, 0.5)),
+      perturbed: () => Promise.resolve(fromX0(x, AT, row(0, 1))),
+      options: { scale: 3, layers: "mid_block" },
+    }),
+  );
+  assert(distance(valuesOf(made.x0), [0.5 + 3 * 0.25, -1 + 3 * -0.5]) < 1e-6);
 });
 
 for (const engine of ENGINES) {

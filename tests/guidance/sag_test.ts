@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import * as tf from "tfjs";
 import sag from "../../guidance/sag.ts";
-import type { Guidance, Images } from "../../plugin.ts";
+import { fromX0, type Guidance, type Images } from "../../plugin.ts";
 import fixture from "../fixtures/guidance/sag.json" with { type: "json" };
+import { AT, guideOf, row, valuesOf } from "./_guide.ts";
 import { answers, ENGINES } from "./_network.ts";
 import { testGuidance } from "../laws.ts";
 import { cleanOf, closedForm, distance, guide } from "../pipeline/_closed_form.ts";
@@ -76,6 +77,27 @@ Deno.test("sag() adds what a blur at the places of attention changes, as its equ
   const images0 = expected.map((value, i) => ((x[i] ?? NaN) - sigma * value) / alpha);
   assert(distance(x0.dataSync(), images0) < 1e-4);
   assertEquals([calls.length, looks.length], [2, 1]);
+});
+
+Deno.test("sag() blurs and renoises the unguided prediction, and moves what other guidances made", async () => {
+  const x = row(1, -2);
+  const unguided = fromX0(x, AT, row(0.25, 0.75));
+  let seen: number[] = [];
+  const made = await sag.guide(
+    fromX0(x, AT, row(0.5, -1)),
+    guideOf({
+      x,
+      unguided,
+      attention: () => Promise.resolve(row(0.5, 0.5)), // so that nothing is blurred
+      again(x) {
+        seen = valuesOf(x);
+        return Promise.resolve(fromX0(x, AT, row(0, 1)));
+      },
+      options: { scale: 2, blur: 1, threshold: 1 },
+    }),
+  );
+  assert(distance(seen, valuesOf(x)) < 1e-6);
+  assert(distance(valuesOf(made.x0), [0.5 + 2 * 0.25, -1 + 2 * -0.25]) < 1e-6);
 });
 
 for (const engine of ENGINES) {
