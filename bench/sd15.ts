@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-console -- a command-line tool
 /**
  * Seconds of each call of Stable Diffusion's UNet with a batch of two, as guidance has it, at
  * 512×512, those of the processor, and the peak of memory; beside `sd15.py time`.

@@ -16,6 +16,14 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: "compares samplers, guidances and steps on one labelled sheet and a page",
     load: () => import("./sweep.ts"),
   },
+  invert: {
+    summary: "finds the noise that pictures come from (DDIM inversion)",
+    load: () => import("./invert.ts"),
+  },
+  interpolate: {
+    summary: "draws the images between two, through their noise",
+    load: () => import("./interpolate.ts"),
+  },
   forward: {
     summary: "shows an image turning into noise (DDPM, equation 4)",
     load: () => import("./forward.ts"),

@@ -8,20 +8,6 @@ import { usage, UsageError } from "./_command.ts";
 
 /** The flags of models that are shown images. */
 export const givenFlags = {
-  init: {
-    type: "string",
-    value: "IMAGE",
-    complete: "file",
-    help: "the image that an inpainting model fills",
-    group: "Images",
-  },
-  mask: {
-    type: "string",
-    value: "IMAGE",
-    complete: "file",
-    help: "white where an inpainting model draws, black where the image stays",
-    group: "Images",
-  },
   "noise-level": {
     type: "integer",
     min: 0,
@@ -61,8 +47,6 @@ export async function givenOf(
   }
   const noiseLevel = lowRes && (level ?? repeated?.noiseLevel);
   if (beside !== "masked") {
-    if (mask !== undefined) throw refuse("mask", "it fills no holes");
-    if (init !== undefined) throw refuse("init", "it is shown no image");
     return { given: { noiseLevel }, noiseLevel };
   }
   if (init === undefined || mask === undefined) {

@@ -1,7 +1,7 @@
 import { basename, extname } from "@std/path";
 import config from "../deno.json" with { type: "json" };
 import { encodeApng } from "../images/apng.ts";
-import { statOrNone, writeAtomic } from "../images/atomic.ts";
+import { writeAtomic } from "../images/atomic.ts";
 import { decodeImage } from "../images/load.ts";
 import { openOutput } from "../images/output.ts";
 import { type Bitmap, fromBytes, toBitmaps } from "../images/pixels.ts";
@@ -14,6 +14,7 @@ import {
   levelAt,
   type SchedulerConfig,
 } from "../schedules/mod.ts";
+import { freePath } from "./_animation.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import type { Io } from "./_io.ts";
 import { rng, seedOf } from "./_noise.ts";
@@ -287,8 +288,7 @@ async function writeAnimation(
     await io.write(bytes);
     return [];
   }
-  let path = to ?? `${stem}.png`;
-  for (let i = 1; to === undefined && await statOrNone(path); i++) path = `${stem}-${i}.png`;
+  const path = to ?? await freePath(stem);
   await writeAtomic(path, bytes);
   return [path];
 }

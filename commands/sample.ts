@@ -1,5 +1,7 @@
 import { basename, extname, resolve } from "@std/path";
 import config from "../deno.json" with { type: "json" };
+import { openEdit, settleEdit, type Target } from "../editing/edit.ts";
+import { readNoise } from "../editing/noise_file.ts";
 import { encodeApng } from "../images/apng.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { openOutput } from "../images/output.ts";
@@ -11,7 +13,7 @@ import type { Draw } from "../pipeline/draw.ts";
 import { parseArguments } from "../models/openai_arguments.ts";
 import { besideOf } from "../pipeline/beside.ts";
 import { lowResOf } from "../pipeline/low_res.ts";
-import { type Model, openModel } from "../pipeline/model.ts";
+import { channelsOf, factorOf, type Model, openModel, pixelChannels } from "../pipeline/model.ts";
 import { makePlan, namesCode, type Plan, specOf, type Wishes } from "../pipeline/plan.ts";
 import {
   describeRoute,
@@ -24,14 +26,16 @@ import {
   sizeOf,
   splitClasses,
 } from "../pipeline/settings.ts";
+import type { Seed } from "../noise/mod.ts";
 import type { Level } from "../plugin.ts";
 import { readNumber } from "../plugins/number.ts";
 import { describeOption, type Kind } from "../plugins/options.ts";
 import { parseSpec } from "../plugins/spec.ts";
-import { ends, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
+import { ends, familyOf, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineFlags } from "./_engine_flags.ts";
 import { fileFlags, openOptions } from "./_file_flags.ts";
+import { editFlags, editWishes } from "./_editing.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
 import { givenFlags, givenOf } from "./_given.ts";
@@ -167,6 +171,7 @@ const flags = {
     complete: "file",
     help: "repeat the settings in a PNG; other flags change them",
   },
+  ...editFlags,
 } as const;
 
 type SampleValues = Values<typeof flags>;
@@ -194,18 +199,25 @@ export default command({
       "four times as large",
     ],
     ["sample --sampler ./mine.ts,strength=2 -o mine.png", "a sampler of your own"],
+    ["sample --init seven.png --strength 0.6 --class 2 -o two.png", "a picture made another"],
+    ["sample --init seven.png --mask mask.png --inpaint repaint,jump=5 -o new.png", "a part anew"],
   ],
   flags,
   details,
   async run({ flags, positional: [name], given, io }) {
-    const repeated = flags.from === undefined ? undefined : await readSettings(flags.from);
+    const repeated = flags.from !== undefined
+      ? await readSettings(flags.from)
+      : flags.noise === undefined
+      ? undefined
+      : await usage(() => settingsOfNoise(flags.noise ?? ""));
     if (flags.shard !== undefined && flags.seed === undefined && repeated === undefined) {
       throw new UsageError("Cannot split a run without --seed: every part would draw another one");
     }
     checkOutputs(flags);
-    if (repeated !== undefined && flags.from !== undefined) {
-      if (!given("sampler")) refuseCode(flags.from, "sampler", [repeated.sampler]);
-      if (!given("guidance")) refuseCode(flags.from, "guidance", repeated.guidance);
+    if (repeated !== undefined) {
+      const file = flags.from ?? flags.noise ?? "";
+      if (!given("sampler")) refuseCode(file, "sampler", [repeated.sampler]);
+      if (!given("guidance")) refuseCode(file, "guidance", repeated.guidance);
     }
     const spec = name === undefined ? undefined : revised(name, flags.revision);
     if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
@@ -222,11 +234,17 @@ export default command({
       io.warn(`The scheduler of ${model.name} says ${key}, which is not followed here`);
     }
     const wanted = await promptsOf(model, flags, repeated);
+    const seed = await usage(() => seedIn(flags, repeated));
+    const opened = await usage(() => {
+      const wishes = editWishes(editable(model, flags), seed, repeated?.edit);
+      return wishes && openEdit(settleEdit(wishes), targetOf(model, flags, repeated), io.log);
+    });
     const plan = await usage(() =>
       makePlan(model, {
         sampler: flags.sampler ?? repeated?.sampler,
         guidance: given("guidance") ? flags.guidance : repeated?.guidance,
         ...pathWishes(flags, repeated),
+        edit: opened?.settings,
       })
     );
     if (classifier !== undefined && !plan.guidances.some(asksClassifier)) {
@@ -238,16 +256,17 @@ export default command({
       throw new UsageError(`Cannot draw with ${model.name} alone: give it images with --low-res`);
     }
     const shown = await givenOf(model, flags, repeated);
-    const settings = await usage(() =>
+    const settled = await usage(() =>
       settle(
         model,
         plan,
-        { ...flags, ...lowRes?.size, noiseLevel: shown.noiseLevel },
+        { ...flags, ...lowRes?.size, noiseLevel: shown.noiseLevel, seed: String(seed) },
         given,
         repeated,
         { ...wanted, images: lowRes?.count },
       )
     );
+    const settings = opened === undefined ? settled : { ...settled, edit: opened.settings };
     if (flags["dry-run"]) {
       io.log(`${settings.sampler} along ${describeRoute(settings)}`);
       await io.write(flags.json ? JSON.stringify(plan.levels) : describePath(plan.levels));
@@ -258,7 +277,7 @@ export default command({
       : repeated?.precision ?? (repeated ? "f32" : flags.precision);
     checkScales({ precision, scales: flags.scales });
     const { given: more, beside = lowRes?.beside } = shown;
-    const drawn = { wanted, given: more, beside };
+    const drawn = { wanted, given: more, beside, edit: opened?.edit };
     await draw(model, plan, settings, { ...flags, precision }, drawn, io);
     return 0;
   },
@@ -386,7 +405,7 @@ export function settle(
   const prompts = wanted.texts === "stdin" ? [] : wanted.texts;
   const settings: Settings = {
     model: model.name,
-    seed: flags.seed === undefined && repeated ? repeated.seed : seedOf(flags.seed),
+    seed: seedIn(flags, repeated),
     count: wanted.count ?? flags.count ?? repeated?.count ??
       Math.max(1, wanted.images ?? classes.length, prompts?.length ?? 0),
     classes,
@@ -410,6 +429,48 @@ export function settle(
   };
   sizeOf(model, settings); // refused before anything is computed
   return settings;
+}
+
+/** The seed that was typed, else the one that is repeated, else a random one. */
+function seedIn({ seed }: Pick<SampleValues, "seed">, repeated?: Settings): Seed {
+  return seed === undefined && repeated ? repeated.seed : seedOf(seed);
+}
+
+/** What is typed of editing; what an inpainting model is shown is none of it. */
+function editable(model: Model, flags: SampleValues): SampleValues {
+  if (besideOf(model) === "masked") return { ...flags, init: undefined, mask: undefined };
+  for (const flag of ["mask", "place", "inpaint"] as const) {
+    if (model.autoencoder === undefined || flags[flag] === undefined) continue;
+    throw new UsageError(
+      `Cannot use --${flag} with ${model.name}: its latents are no pixels that can be kept; an inpainting model takes --mask`,
+    );
+  }
+  return flags;
+}
+
+/** What is edited for a model: pixels, and the noise of what its sampler moves. */
+export function targetOf(
+  model: Model,
+  wishes: Pick<Settings, "width" | "height"> = {},
+  repeated: Pick<Settings, "width" | "height"> = {},
+): Target {
+  const factor = factorOf(model);
+  const width = wishes.width ?? repeated.width;
+  const height = wishes.height ?? repeated.height;
+  const size = sizeOf(model, { width, height });
+  const channels = pixelChannels(model);
+  const x = {
+    width: size.width / factor,
+    height: size.height / factor,
+    channels: channelsOf(model),
+  };
+  return { ...size, channels, x, unit: familyOf(model.scheduler) === "ve" };
+}
+
+/** The settings in a file of noise, where it has any. */
+function settingsOfNoise(path: string): Settings | undefined {
+  const { texts } = readNoise(path);
+  return texts["denoise"] === undefined ? undefined : parseSettings(texts, path);
 }
 
 /** All classes in turn, unless they are too many for one sheet. */
@@ -468,7 +529,9 @@ async function draw(
   plan: Plan,
   planned: Settings,
   flags: SampleValues,
-  { wanted, ...shown }: { readonly wanted: Wanted | undefined } & Pick<Draw, "beside" | "given">,
+  { wanted, ...shown }:
+    & { readonly wanted: Wanted | undefined }
+    & Pick<Draw, "beside" | "given" | "edit">,
   io: Io,
 ): Promise<void> {
   await usage(() => shardOf(flags.shard ?? "1/1", planned.count));
@@ -566,7 +629,7 @@ async function draw(
     }
     const seconds = (performance.now() - started) / 1000;
     io.detail(`${drawn} images of ${steps} steps in ${seconds.toFixed(1)} s`);
-    if (files.length > 0) io.log(describeFiles(files, settings));
+    if (files.length > 0) io.log(describeFiles(files, settings.seed));
     if (flags.json) {
       const record = { ...all, seed: String(settings.seed), drawn, files, seconds };
       await io.write(JSON.stringify(record, null, 2));
@@ -601,10 +664,11 @@ async function saveTrajectory(
   await writeAtomic(path, encodeApng(sheets, { delay, hold: 2000, text }));
 }
 
-function describeFiles(files: readonly string[], { seed }: Settings): string {
+/** What was written, in one line. */
+export function describeFiles(files: readonly string[], seed?: Seed): string {
   const [first = ""] = files;
   const names = files.length <= 3
     ? files.join(", ")
     : `${files.length} files, ${first} to ${basename(files.at(-1) ?? "")}`;
-  return `Wrote ${names} (seed ${seed})`;
+  return `Wrote ${names}${seed === undefined ? "" : ` (seed ${seed})`}`;
 }

@@ -8,6 +8,18 @@ const options = {
     value: "FILE",
     help: "its default export takes x0 in [-1, 1] and returns the loss, in tfjs operations",
   },
+  operator: {
+    type: "text",
+    default: "",
+    value: "NAME|FILE",
+    help: "in place of file: what image was made by, downsample, gray or a file that exports it",
+  },
+  image: {
+    type: "text",
+    default: "",
+    value: "IMAGE",
+    help: "what was observed: a smaller picture for downsample, one without colors for gray",
+  },
   scale: { type: "number", default: 1, min: 0, varies: true, help: "0 is off" },
   form: {
     type: "choice",

@@ -274,7 +274,8 @@ export function guidedPredict(
           },
           loss(x0, at) {
             if (loss === undefined) throw lacks("loss");
-            return loss(x0, at);
+            const unit = parameterization.type === "score"; // its pixels are from 0 to 1
+            return loss(unit ? tf.sub(tf.mul(x0, 2), 1) : x0, at);
           },
           throughNetwork: (slope) =>
             throughNetwork(networks, blend ?? [{ labels }], answers, slope, x, at, inputOf),

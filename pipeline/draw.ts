@@ -4,14 +4,15 @@
  * @module
  */
 import * as tf from "tfjs";
+import type { Edit } from "../editing/edit.ts";
 import { type Bitmap, toBitmaps } from "../images/pixels.ts";
 import { type ImageNoise, imageNoise, imageSeeds } from "../noise/mod.ts";
 import type { Images, Level } from "../plugin.ts";
 import { type Given, prepareBeside } from "./beside.ts";
 import { type Denoiser, guidedPredict, releaseNetworks } from "./denoiser.ts";
-import type { Pixels } from "./codec.ts";
+import type { Codec, Pixels } from "./codec.ts";
 import type { Plan } from "./plan.ts";
-import { firstDeviation, type Progress, run } from "./run.ts";
+import { type Progress, run, startDeviation } from "./run.ts";
 import { conditionsOf, type Settings, sizeOf } from "./settings.ts";
 
 /** A part of a run and how it is cut into batches. */
@@ -24,6 +25,8 @@ export interface Draw {
   readonly batchSize: number;
   /** Images of these numbers that the network is shown: of the size that `beside.ts` says. */
   readonly beside?: ((indices: readonly number[]) => Promise<Images>) | undefined;
+  /** What it begins with and keeps, where that is not noise alone. */
+  readonly edit?: Edit | undefined;
   readonly signal?: AbortSignal | undefined;
   /** What else of them it is shown. */
   readonly given?: Omit<Given, "shown"> | undefined;
@@ -55,9 +58,37 @@ export async function bitmapsOf(x: Images, { codec }: Pick<Denoiser, "codec">): 
   return toBitmaps(data, shape);
 }
 
-/** The images that a run starts with: noise alone. */
-function startImages(noise: ImageNoise, deviation: number): Images {
-  return tf.tidy(() => tf.mul(tf.tensor4d(noise.draw(), [...noise.shape]), deviation));
+/** The images that a run starts with: noise alone, unless it edits. */
+function startImages(
+  noise: ImageNoise,
+  { plan, settings, edit }: Draw,
+  indices: readonly number[],
+  clean: Float32Array | undefined,
+): Images {
+  const level = plan.levels[0] as Level; // a plan has two at least
+  const deviation = plan.start ?? startDeviation(level);
+  return edit?.begin({ noise, rng: settings.rng, indices, level, deviation, clean }) ??
+    tf.tidy(() => tf.mul(tf.tensor4d(noise.draw(), [...noise.shape]), deviation));
+}
+
+/** The latents of a picture, drawn anew for each image of a batch, as diffusers does. */
+async function encodePicture(
+  codec: Codec,
+  { data, shape }: Pixels,
+  noise: ImageNoise,
+): Promise<Float32Array> {
+  const pictures: Images = tf.tidy(() =>
+    tf.tile(tf.tensor4d(data, [...shape] as [number, number, number, number]), [
+      noise.shape[0],
+      1,
+      1,
+      1,
+    ])
+  );
+  const latents = await codec.encode(pictures, () => tf.tensor4d(noise.draw(), [...noise.shape]));
+  const values = await latents.data() as Float32Array;
+  tf.dispose([pictures, latents]);
+  return values;
 }
 
 /**
@@ -66,7 +97,7 @@ function startImages(noise: ImageNoise, deviation: number): Images {
  * @throws What {@linkcode run} throws, and the reason of an aborted signal.
  */
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
-  const { plan, settings, end, batchSize, signal, onStep } = draw;
+  const { plan, settings, end, batchSize, edit, signal, onStep } = draw;
   const { model, codec } = denoiser;
   const { width, height } = sizeOf(model, settings);
   const batches = Math.ceil((end - draw.first) / batchSize);
@@ -80,16 +111,16 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       codec.channels,
     ]);
     const shown = await draw.beside?.(batch.indices);
-    const first = plan.start ?? firstDeviation(plan.levels[0] as Level);
-    const prepared = await prepareBeside(
-      denoiser,
-      { ...draw.given, shown },
-      drawn,
-      () => startImages(drawn, first),
-    ).finally(() => shown?.dispose());
-    const { noise, beside, start: initial = startImages(noise, first) } = prepared;
+    const clean = edit?.picture && codec.factor > 1
+      ? await encodePicture(codec, edit.picture, drawn)
+      : undefined;
+    const begun = () => startImages(drawn, draw, batch.indices, clean);
+    const prepared = await prepareBeside(denoiser, { ...draw.given, shown }, drawn, begun)
+      .finally(() => shown?.dispose());
+    const { noise, beside, start: initial = startImages(noise, draw, batch.indices, clean) } =
+      prepared;
     const x = await run({
-      sampler: plan.sampler,
+      sampler: edit?.around?.(plan.sampler) ?? plan.sampler,
       path: plan.levels,
       process: plan.process,
       start: initial,
@@ -110,6 +141,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       await releaseNetworks(denoiser);
     }
     const pixels = await codec.decode(x).finally(() => x.dispose());
-    yield { ...batch, bitmaps: toBitmaps(pixels.data, pixels.shape), pixels };
+    const bitmaps = toBitmaps(pixels.data, pixels.shape);
+    yield { ...batch, bitmaps: edit?.finish ? bitmaps.map(edit.finish) : bitmaps, pixels };
   }
 }

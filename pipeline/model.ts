@@ -87,6 +87,12 @@ export function channelsOf({ unet, autoencoder }: Pick<Model, "unet" | "autoenco
   return autoencoder ? latentChannels(autoencoder) : unet.inChannels - unet.beside;
 }
 
+/** The channels of a model's pixels, which opening it has checked. */
+export function pixelChannels(model: Pick<Model, "unet" | "autoencoder">): 1 | 3 {
+  const channels = model.autoencoder?.config.out_channels ?? channelsOf(model);
+  return channels === 1 ? 1 : 3;
+}
+
 /** Whether a second half of the network's channels holds the variance. */
 export function learnsVariance(model: Pick<Model, "unet" | "autoencoder">): boolean {
   return model.unet.outChannels === 2 * channelsOf(model);

@@ -4,7 +4,10 @@
  *
  * @module
  */
+import { editedPath } from "../editing/path.ts";
+import type { EditSettings } from "../editing/settings.ts";
 import { guidances as builtinGuidances } from "../guidance/mod.ts";
+import { operators } from "../guidance/operators/mod.ts";
 import type { Guidance, Level, Sampler } from "../plugin.ts";
 import { choosePlugin, type Chosen, resolveSpec } from "../plugins/load.ts";
 import type { Kind } from "../plugins/options.ts";
@@ -20,7 +23,6 @@ import {
   timestepRoute,
 } from "../schedules/mod.ts";
 import type { Model } from "./model.ts";
-import { timelineOf } from "./run.ts";
 import { clippingOf, samplerOf } from "./scheduler.ts";
 
 /** What may be asked for; the model's recommendation stands where a field is absent. */
@@ -35,6 +37,8 @@ export interface Wishes {
   readonly timesteps?: readonly number[] | undefined;
   /** Sigmas to visit, instead of a rule; the last is where the run ends. */
   readonly sigmas?: readonly number[] | undefined;
+  /** How much of the path a picture goes down, and how a part of it is kept. */
+  readonly edit?: Pick<EditSettings, "strength" | "inpaint"> | undefined;
 }
 
 /** A settled run. */
@@ -84,7 +88,7 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   for (const spec of specs) guidances.push(await choosePlugin("guidance", spec, builtinGuidances));
   const process = processOf(scheduler);
   const { levels, start, spacing, sigmas } = chooseRoute(model, process, wishes);
-  const visited = timelineOf(sampler, levels, process);
+  const visited = editedPath(sampler, levels, process, wishes.edit);
   return {
     sampler,
     guidances,
@@ -126,7 +130,9 @@ function chooseRoute({ scheduler, recommended }: Sampled, process: Process, wish
 export function namesCode(kind: Kind, text: string): boolean {
   const builtins = kind === "sampler" ? builtinSamplers : builtinGuidances;
   const { name, options } = resolveSpec(text, builtins, { aliases });
-  return !Object.hasOwn(builtins, name) || options["file"] !== undefined; // a loss is code, too
+  const { file, operator } = options; // a loss is code, too
+  return !Object.hasOwn(builtins, name) || file !== undefined ||
+    operator !== undefined && !Object.hasOwn(operators, operator);
 }
 
 /** Code is run where a person names it, never because a model does. */

@@ -74,7 +74,7 @@ export async function run(input: Run): Promise<Images> {
   }
   if (sampler.plugin.climbs !== true) checkFall(path, name);
   const draw = () => tf.tensor4d(noise.draw(), [...noise.shape]);
-  let x: Images = start ? tf.clone(start) : tf.tidy(() => tf.mul(draw(), firstDeviation(first)));
+  let x: Images = start ? tf.clone(start) : tf.tidy(() => tf.mul(draw(), startDeviation(first)));
   let history: unknown;
   const memory: unknown[] = []; // the histories of guidances
   let before: tf.Tensor[] = []; // what a step begins with
@@ -114,8 +114,8 @@ export async function run(input: Run): Promise<Images> {
   return x;
 }
 
-/** Noise of the first level, as if the images there had unit variance in VP models. */
-export function firstDeviation({ alpha, sigma }: Level): number {
+/** Of the noise of a first level, as if the images there had unit variance in VP models. */
+export function startDeviation({ alpha, sigma }: Level): number {
   return alpha < 1 ? Math.hypot(alpha, sigma) : sigma;
 }
 

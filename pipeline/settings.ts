@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { describeEdit, editOfImage, type EditSettings, parseEdit } from "../editing/settings.ts";
 import { imageSeeds, type NoiseKind, parseSeed, type Seed } from "../noise/mod.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { readNumber } from "../plugins/number.ts";
@@ -47,6 +48,8 @@ export interface Settings {
   readonly precision?: "int8" | undefined;
   /** The image, or the folder of images, that are enlarged. */
   readonly lowRes?: string | undefined;
+  /** What it begins with and keeps, where that is not noise alone. */
+  readonly edit?: EditSettings | undefined;
 }
 
 /** The key of {@linkcode Settings} among a PNG's texts. */
@@ -68,6 +71,7 @@ export function settingsText(
     `Model: ${settings.model}`,
     `RNG: ${settings.rng}`,
     ...settings.precision ? [`Precision: ${settings.precision}`] : [],
+    ...settings.edit ? describeEdit(settings.edit) : [],
     `Version: denoise ${version}`,
   ].join(", ");
   const { prompts, negative = "" } = settings;
@@ -128,6 +132,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isOptional(noiseLevel, Number.isSafeInteger)) throw fail();
   if (!isOptional(variant, isText) || !isOptional(clipSkip, Number.isSafeInteger)) throw fail();
   if (!isOptional(lowRes, isText)) throw fail();
+  const edit = value.edit === undefined ? undefined : parseEdit(value.edit);
+  if (value.edit !== undefined && edit === undefined) throw fail();
   return {
     model,
     seed: parseSeed(seed),
@@ -146,6 +152,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     ...({ prompts, negative, clipSkip, width, height, noiseLevel, variant, lowRes } as Partial<
       Settings
     >),
+    ...edit && { edit },
   };
 }
 
@@ -159,6 +166,7 @@ export function settingsOfImage(settings: Settings, index: number): Settings {
     ...settings.prompts === undefined
       ? { classes: label === undefined ? [] : [label] }
       : { prompts: label === undefined ? [] : [label] },
+    ...settings.edit && { edit: editOfImage(settings.edit, index) },
   };
 }
 

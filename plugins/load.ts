@@ -8,7 +8,8 @@ import {
   type Values,
 } from "../plugin.ts";
 import { nearest } from "./nearest.ts";
-import { checkOptions, interval, type Kind, optionFault } from "./options.ts";
+import type { Operator } from "../guidance/operators/operator.ts";
+import { alternatives, checkOptions, interval, type Kind, optionFault } from "./options.ts";
 import { parseSpec, type Spec } from "./spec.ts";
 
 /** The type of each kind of plugin. */
@@ -67,22 +68,51 @@ export async function choosePlugin<K extends Kind>(
   }
   const chosen = { source: name, plugin, options: rest, from: Number(from), until: Number(until) };
   if (!("needs" in plugin && plugin.needs?.includes("loss"))) return chosen;
-  return { ...chosen, loss: await loadLoss(name, `${values["file"] ?? ""}`, lookup) };
+  return { ...chosen, loss: await loadLoss(name, values, lookup) };
 }
 
-/** The function that a file exports by default. */
-async function loadLoss(name: string, file: string, { folder = "." }: Lookup): Promise<Loss> {
-  const fail = (reason: string) => `Cannot use guidance "${name}" with file=${file}: ${reason}`;
-  const url = file === "" ? undefined : locate(file, folder);
-  if (url === undefined) {
-    throw new RangeError(fail("name a file that exports the loss of x0, as in file=./mine.ts"));
+/** The loss that a file exports by default, or the distance from an image that an operator made. */
+async function loadLoss(name: string, values: Values<Options>, lookup: Lookup): Promise<Loss> {
+  const text = (key: string) => `${values[key] ?? ""}`;
+  const [file, operator, image] = [text("file"), text("operator"), text("image")];
+  const what = `guidance "${name}"`;
+  if (operator === "" && image === "") {
+    const need = "name a file that exports the loss of x0, as in file=./mine.ts, or an operator";
+    return await loadFunction<Loss>(what, "file", file, need, lookup);
   }
+  if (file !== "") throw new RangeError(`Cannot use ${what} with file and operator: give one`);
+  if (operator === "" || image === "") {
+    throw new RangeError(
+      `Cannot use ${what}: operator and image go together, as in operator=downsample,image=low.png`,
+    );
+  }
+  const { measured, operators } = await import("../guidance/operators/mod.ts");
+  const builtin = own<() => Promise<{ readonly default: Operator }>>(operators, operator);
+  const need = `it must be ${alternatives(Object.keys(operators))}, or a file such as ./mine.ts`;
+  const degrade = builtin
+    ? (await builtin()).default
+    : await loadFunction<Operator>(what, "operator", operator, need, lookup);
+  const { loadImage } = await import("../images/load.ts");
+  return measured(degrade, await loadImage(resolve(lookup.folder ?? ".", image)), image);
+}
+
+/** The function that a file exports by default; what it returns is checked when it is called. */
+async function loadFunction<F>(
+  what: string,
+  key: string,
+  file: string,
+  need: string,
+  { folder = "." }: Lookup,
+): Promise<F> {
+  const fail = (reason: string) => `Cannot use ${what} with ${key}=${file}: ${reason}`;
+  const url = file === "" ? undefined : locate(file, folder);
+  if (url === undefined) throw new RangeError(fail(need));
   if (url.protocol === "file:" && !(await isFile(url))) {
     throw new RangeError(fail("there is no such file"));
   }
-  const { default: loss } = await importModule(url, (reason) => fail(reason));
-  if (typeof loss !== "function") throw new TypeError(fail("its default export is no function"));
-  return loss as Loss; // what it returns is checked when it is called
+  const { default: loaded } = await importModule(url, (reason) => fail(reason));
+  if (typeof loaded !== "function") throw new TypeError(fail("its default export is no function"));
+  return loaded as F;
 }
 
 async function importModule(

@@ -19,7 +19,7 @@ export const interval = {
  * @throws {RangeError} If an option is unknown or its value is wrong; the message says which.
  */
 export function checkOptions<const O extends Options>(
-  kind: Kind | "features" | "spacing",
+  kind: Kind | "features" | "spacing" | "inpaint",
   name: string,
   options: O,
   given: Readonly<Record<string, string | number | boolean>>,

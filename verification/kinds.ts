@@ -43,32 +43,28 @@ function check<I extends (tf.Tensor | undefined)[]>(
   return { inputs, outputs, computation: (scope, ...given) => compute(scope, ...given as I) };
 }
 
+/** The check of a network of images, timesteps and classes. */
+function unet(
+  labelled: boolean,
+  output: string,
+  answer: (scope: Scope, x: tf.Tensor4D, t: tf.Tensor1D, labels?: tf.Tensor1D) => tf.Tensor,
+): readonly Check[] {
+  const inputs = ["x", "t", ...labelled ? ["class_labels"] : []];
+  type Inputs = [tf.Tensor4D, tf.Tensor1D, tf.Tensor1D | undefined];
+  return [check(inputs, [output], (scope, ...given: Inputs) => [answer(scope, ...given)])];
+}
+
 /** The kinds by the class in `config.json`: diffusers' `_class_name`, OpenAI's `_class`. */
 export const KINDS: Readonly<Record<string, Kind>> = {
   UNet2DModel(values, path) {
     const config = parseUNet2DConfig(values, path);
     const labelled = config.num_class_embeds !== null || config.class_embed_type !== null;
-    return [
-      check(
-        ["x", "t", ...labelled ? ["class_labels"] : []],
-        ["y"],
-        (scope, x: tf.Tensor4D, t: tf.Tensor1D, labels?: tf.Tensor1D) => [
-          unet2d(scope, config, x, t, labels),
-        ],
-      ),
-    ];
+    return unet(labelled, "y", (scope, x, t, labels) => unet2d(scope, config, x, t, labels));
   },
   UNetModel(values, path) {
     const config = parseOpenAIUNetConfig(values, path);
-    return [
-      check(
-        ["x", "t", ...config.num_classes === null ? [] : ["class_labels"]],
-        ["out"],
-        (scope, x: tf.Tensor4D, t: tf.Tensor1D, labels?: tf.Tensor1D) => [
-          openaiUNet(scope, config, x, t, labels),
-        ],
-      ),
-    ];
+    const labelled = config.num_classes !== null;
+    return unet(labelled, "out", (scope, x, t, labels) => openaiUNet(scope, config, x, t, labels));
   },
   SuperResModel(values, path) {
     const config = parseOpenAIUNetConfig(values, path);

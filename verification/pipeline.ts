@@ -4,7 +4,9 @@
  * @module
  */
 import * as tf from "tfjs";
+import { type Edit, makeEdit } from "../editing/edit.ts";
 import type { Engine } from "../engines/engine.ts";
+import { toBitmaps } from "../images/pixels.ts";
 import { imageNoise } from "../noise/mod.ts";
 import type { StoredTensor } from "../models/weights.ts";
 import { besideOf, type Given } from "../pipeline/beside.ts";
@@ -32,7 +34,9 @@ interface Run {
   /** Pixels, where they are not the model's own. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
-  /** An image that the network is shown. */
+  /** The share of the path that a picture goes down. */
+  readonly strength?: number | undefined;
+  /** A picture that the network is shown, or that the run begins with. */
   readonly init?: Pixels | undefined;
   readonly given: Omit<Given, "shown">;
 }
@@ -71,6 +75,7 @@ function readRun(
     scale: read("guidance_scale", "a number", isNumber),
     width: read("width", "a number", isNumber),
     height: read("height", "a number", isNumber),
+    strength: read("strength", "a number", isNumber),
     init: bytesOf(recorded.get("init"), (byte) => byte / 127.5 - 1),
     given: {
       mask: bytesOf(recorded.get("mask"), (byte) => byte >= 128 ? 1 : 0),
@@ -122,12 +127,13 @@ export async function* runPipeline(
 }
 
 /** The run's own sampler, but for what the record says of it. */
-async function planOf(model: Model, { steps, eta, scale }: Run): Promise<Plan> {
+async function planOf(model: Model, { steps, eta, scale, strength }: Run): Promise<Plan> {
+  const edit = strength === undefined ? undefined : { strength };
   const guidance = model.text && scale !== undefined ? [`cfg,scale=${scale}`] : undefined;
-  const plan = await makePlan(model, { steps, guidance });
+  const plan = await makePlan(model, { steps, guidance, edit });
   const { name } = plan.sampler.plugin;
   if (eta === undefined || name !== "ddim") return plan;
-  return await makePlan(model, { steps, guidance, sampler: `ddim,eta=${eta}` });
+  return await makePlan(model, { steps, guidance, edit, sampler: `ddim,eta=${eta}` });
 }
 
 /** The denoiser that is asked by the run's texts, and what the text encoder made of them. */
@@ -166,7 +172,7 @@ async function readTexts(denoiser: Denoiser, { prompt, negative }: Run): Promise
 async function* drawOnce(
   denoiser: Denoiser,
   plan: Plan,
-  { seeds, prompt, negative, width: wide, height: high, init, given }: Run,
+  { seeds, prompt, negative, width: wide, height: high, init, strength, given }: Run,
 ): AsyncGenerator<Found & { readonly shared?: boolean }> {
   const { model, codec } = denoiser;
   const states: Float32Array[][] = []; // by step and image
@@ -198,10 +204,10 @@ async function* drawOnce(
       end: 1,
       batchSize: 1,
       given,
-      beside: init && (() =>
-        Promise.resolve(
-          tf.tensor4d(init.data, [...init.shape] as [number, number, number, number]),
-        )),
+      ...init &&
+        (strength === undefined
+          ? { beside: () => Promise.resolve(tf.tensor4d(init.data, sidesOf(init))) }
+          : { edit: editOf(init, strength) }),
       onStep: ({ x, step }) => void (states[step - 1] ??= []).push(planes(x)),
     });
     for await (const { pixels: drawn } of batches) {
@@ -235,6 +241,15 @@ async function* drawOnce(
   // As diffusers makes numbers in [0, 1] of them.
   const unit = pixels.map((data) => data.map((value) => Math.min(1, Math.max(0, value / 2 + 0.5))));
   yield of("images", [length, height, width, depth], unit);
+}
+
+const sidesOf = ({ shape }: Pixels) => [...shape] as [number, number, number, number];
+
+/** A run that begins with a picture. */
+function editOf({ data, shape }: Pixels, strength: number): Edit {
+  const [image] = toBitmaps(data, shape);
+  if (image === undefined) throw new TypeError("Cannot begin with no picture");
+  return makeEdit({ strength }, { canvas: { image, bare: false }, unit: false });
 }
 
 /** Numbers one after another. */

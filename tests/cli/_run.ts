@@ -11,7 +11,11 @@ export interface Result {
 }
 
 /** The command as a task runs it: with the task's permissions and no others. */
-export function denoise(args: readonly string[], cwd?: string): Deno.Command {
+export function denoise(
+  args: readonly string[],
+  cwd?: string,
+  stdin: "null" | "piped" = "null",
+): Deno.Command {
   const [first = ""] = args;
   const task = Object.entries(config.tasks).find(([name]) => name === first)?.[1];
   const permissions = (task ?? config.tasks.denoise).split(" ").slice(2)
@@ -20,7 +24,7 @@ export function denoise(args: readonly string[], cwd?: string): Deno.Command {
     args: ["run", ...permissions, cli, ...args],
     ...cwd === undefined ? {} : { cwd },
     env: { NO_COLOR: "1", INIT_CWD: cwd ?? Deno.cwd() },
-    stdin: "null",
+    stdin,
     stdout: "piped",
     stderr: "piped",
   });

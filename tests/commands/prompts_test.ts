@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { denoise as command } from "../cli/_run.ts";
 import { readFixture } from "../_safetensors.ts";
 import { assemble, stableDiffusion } from "../verification/_copy.ts";
-import { check, filesOf, readPng, refuse, succeed } from "./_main.ts";
+import { check, filesOf, readPng, readPngs, refuse, succeed } from "./_main.ts";
 
 const FAST = ["--steps", "2", "--seed", "1"];
 
@@ -44,6 +45,27 @@ check("sample draws each line of a file, one image like the same prompt alone", 
     (await readPng(alone)).pixels,
   );
 });
+
+check(
+  "sample draws lines of standard input as they come, the model loaded once",
+  async (folder) => {
+    const model = await stableDiffusion(folder);
+    const flags = ["--prompt-file", "-", "-n", "2", ...FAST];
+    const child = command(["sample", model, ...flags], undefined, "piped").spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("a cat\ntwo blue"));
+    await writer.write(new TextEncoder().encode(" dogs"));
+    await writer.close();
+    const { code, stdout, stderr } = await child.output();
+    assertEquals(code, 0, new TextDecoder().decode(stderr));
+    const images = readPngs(stdout);
+    assertEquals(images.length, 4);
+    const alone = join(folder, "alone.png");
+    const seeded = ["--steps", "2", "--seed", "4"];
+    await succeed("sample", model, "--prompt", "two blue dogs", ...seeded, "-o", alone);
+    assertEquals(images[3]?.pixels, (await readPng(alone)).pixels);
+  },
+);
 
 check(
   "sample guides away from --negative, leaves layers out and takes other sizes",
@@ -100,6 +122,18 @@ check("sample fills a hole and enlarges an image", async (folder) => {
   await succeed("sample", upscale, "--prompt", "x", ...low, ...level, ...few, "-o", large);
   assertEquals((await readPng(large)).width, 64);
   await refuse(2, "it is told no level", "sample", inpaint, "--prompt", "x", ...shown, ...level);
-  await refuse(2, "it is shown no image", "sample", "digits", "--init", picture);
-  await refuse(2, "it fills no holes", "sample", "digits", "--mask", picture);
+});
+
+check("sample begins with a picture also where it works on latents", async (folder) => {
+  const model = await stableDiffusion(folder);
+  const picture = join(folder, "picture.png");
+  await succeed("sample", "digits", "--class", "8", "--steps", "2", "-o", picture);
+  const out = join(folder, "out.png");
+  const some = ["--prompt", "a cat", "--init", picture, "--steps", "4", "--seed", "1"];
+  await succeed("sample", model, ...some, "--strength", "0.5", "-o", out);
+  const again = join(folder, "again.png");
+  await succeed("sample", model, "--from", out, "-o", again);
+  assertEquals((await readPng(again)).pixels, (await readPng(out)).pixels);
+  await refuse(2, "its latents are no pixels", "sample", model, ...some, "--mask", picture);
+  await refuse(2, "it works on latents", "invert", picture, "--model", model);
 });

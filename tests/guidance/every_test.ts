@@ -144,6 +144,7 @@ for (const [name, load] of Object.entries(samplers)) {
 
 Deno.test("guidance/mod.ts lists every guidance of the folder", () => {
   const files = [...Deno.readDirSync(new URL("../../guidance/", import.meta.url))];
-  const names = files.map(({ name }) => name.replace(/\.ts$/, "")).filter((name) => name !== "mod");
+  const names = files.filter(({ isFile }) => isFile).map(({ name }) => name.replace(/\.ts$/, ""))
+    .filter((name) => name !== "mod");
   assertEquals(Object.keys(guidances).sort(), names.filter((name) => !name.startsWith("_")).sort());
 });

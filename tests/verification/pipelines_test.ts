@@ -8,6 +8,7 @@ const PIPELINES = [
   "ldm-sr",
   "pndm",
   "score-sde-ve",
+  "sd-img2img",
   "sd-inpaint",
   "sd-pndm",
   "sd-upscale",
