@@ -32,7 +32,7 @@ export const inversionFlags = {
   steps: { ...steps, default: 100, help: "levels on the way; more come back more exactly" },
   guidance: {
     ...guidance,
-    help: "guidance of both ways, which come back less exactly; repeatable",
+    help: "guidance of both ways, which come back less exactly",
   },
   spacing,
   timesteps,

@@ -34,6 +34,8 @@ const flags = {
     help: "what the ends show; between two classes their mixture; none without it",
   },
   steps: { ...sample.flags.steps, help: "as in sample; 100 between pictures without it" },
+  guidance: sample.flags.guidance,
+  refine: { ...inversionFlags.refine, help: `of pictures: ${inversionFlags.refine.help}` },
   frames: {
     type: "integer",
     alias: "n",
@@ -82,6 +84,13 @@ export default command({
     if (images.length > 0 && flags.sampler !== undefined) {
       throw new UsageError("Cannot use --sampler between pictures: ddim leads back to them");
     }
+    if (images.length === 0 && given("refine")) {
+      throw new UsageError("Cannot use --refine between seeds: it is for pictures, to invert them");
+    }
+    if (images.length === 2 && given("rng")) {
+      throw new UsageError("Cannot use --rng between pictures: their noise is found, not drawn");
+    }
+    await usage(() => [a, b].filter(isSeed).map(parseSeed));
     const ends = (flags.class ?? "").split(",").map((name) => name.trim());
     if (ends.length > 2) {
       throw new UsageError(`Cannot use --class ${flags.class}: there are two ends, A,B`);

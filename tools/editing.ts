@@ -125,7 +125,7 @@ async function inpaint(): Promise<void> {
 }
 
 async function invert(): Promise<void> {
-  for (const [steps, refine] of [[25, 0], [100, 0], [100, 1]] as const) {
+  for (const [steps, refine] of [[100, 0], [100, 1], [25, 0]] as const) {
     const plan = await makePlan(model, { steps, sampler: "ddim", guidance: ["none"] });
     const settings = settingsOf(plan);
     const noise = await encodeImages(denoiser, {
@@ -167,7 +167,7 @@ async function restore(): Promise<void> {
   for (const [i, image] of low.entries()) {
     await Deno.writeFile(`${folder}/${i}.png`, encodePng(image.pixels, image));
   }
-  for (const scale of [1]) {
+  for (const scale of [1, 3]) {
     const drawn: Bitmap[] = [];
     for (let i = 0; i < count; i++) {
       const guidance = [

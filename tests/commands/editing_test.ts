@@ -271,6 +271,17 @@ checkEdit(
       "cat,dog,cat",
     );
     await refuse(2, "ends in .png", "interpolate", "1", "2", "--model", model, "-o", at("x.gif"));
+    await refuse(2, "it is for pictures", "interpolate", "1", "2", "--refine", "1");
+    await refuse(
+      2,
+      "their noise is found",
+      "interpolate",
+      bench.picture,
+      bench.mask,
+      "--rng",
+      "torch",
+    );
+    await refuse(2, "between 0 and 2^64", "interpolate", "1", "99999999999999999999");
     assert(!(await filesOf(at(""))).includes("x.gif"));
   },
 );

@@ -120,7 +120,7 @@ checkDigits(
     const drawn: Bitmap[] = [];
     for (const [i, image] of low.entries()) {
       await Deno.writeFile(`${folder}/${i}.png`, encodePng(image.pixels, image));
-      const guidance = [`loss,operator=downsample,image=${folder}/${i}.png,form=eps`];
+      const guidance = [`loss,operator=downsample,image=${folder}/${i}.png,form=eps,scale=3`];
       drawn.push(...await draw({ steps: 25, guidance }, { first: i, end: i + 1 }));
     }
     const values = Float32Array.from(drawn.flatMap(({ pixels }) => [...pixels]));
@@ -132,6 +132,6 @@ checkDigits(
       return row.indexOf(Math.max(...row));
     });
     const right = read.filter((label, i) => label === LABELS[i]).length;
-    assert(right >= 3, `read as ${read}`); // 97 % of many, see docs/editing.md; half of them before
+    assert(right >= 3, `read as ${read}`); // of many more in docs/editing.md; half of them before
   },
 );
