@@ -84,7 +84,7 @@ export function toPrediction(
       `Cannot use a model that predicts epsilon at t=${at.t}: nothing of the image is left there, so its noise says nothing of it`,
     );
   }
-  const [mean, spread] = learned ? tf.split(raw, 2, 3) as [Images, Images] : [raw, undefined];
+  const [mean, spread] = learned ? halvesOf(raw) : [raw, undefined];
   const mix = spread && (variance === "log" ? shareOfLog(spread, at, to) : shareOfRange(spread));
   const rest = mix === undefined ? {} : { mix };
   switch (type) {
@@ -108,6 +108,21 @@ export function toPrediction(
       return fromX0(x, at, combine([sigmaData ** 2 / square, x], [out, mean]), rest);
     }
   }
+}
+
+/**
+ * The halves of an answer's channels, as products with zeros and ones: tfjs cuts the last axis number
+ * by number in JavaScript, which took a fifth of a step's time.
+ */
+function halvesOf(raw: Images): [Images, Images] {
+  const [batch, height, width, channels] = raw.shape;
+  const rows = tf.reshape(raw, [batch * height * width, channels]);
+  const both = tf.eye(channels);
+  const half = (begin: number): Images => {
+    const chosen = tf.slice(both, [0, begin], [channels, channels / 2]);
+    return tf.reshape(tf.matMul(rows, chosen), [batch, height, width, channels / 2]);
+  };
+  return [half(0), half(channels / 2)];
 }
 
 /** Improved DDPM, equation 15: the answer in [-1, 1] is a share of the way between the bounds. */
