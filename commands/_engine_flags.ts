@@ -1,5 +1,4 @@
-/** What computes, as flags: apart from the engines, which load what help does not need. */
-/** The flags that `engineOf()` reads. */
+/** What computes, for `engineOf()`; apart from it, as that loads what help does not need. */
 export const engineFlags = {
   engine: {
     type: "string",

@@ -19,6 +19,7 @@ import { findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineFlags } from "./_engine_flags.ts";
 import { drawingFlags } from "./_drawing.ts";
 import { engineOf, precisionOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
@@ -92,9 +93,7 @@ const flags = {
   },
   "batch-size": { type: "integer", min: 1, default: 64, help: "images computed at once" },
   ...modelFlags,
-  engine: sample.flags.engine,
-  provider: sample.flags.provider,
-  threads: sample.flags.threads,
+  ...engineFlags,
   "save-statistics": {
     type: "string",
     value: "FILE",

@@ -14,6 +14,7 @@ import { startDeviation } from "../pipeline/run.ts";
 import { findClass, type Settings } from "../pipeline/settings.ts";
 import { animationPath } from "./_animation.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineFlags } from "./_engine_flags.ts";
 import {
   checkPixels,
   encodePictures,
@@ -46,9 +47,7 @@ const flags = {
   sampler: { ...sample.flags.sampler, help: "between seeds; pictures are inverted for ddim" },
   rng,
   "batch-size": { ...sample.flags["batch-size"], default: 16 },
-  engine: sample.flags.engine,
-  provider: sample.flags.provider,
-  threads: sample.flags.threads,
+  ...engineFlags,
   output: {
     type: "string",
     alias: "o",

@@ -9,6 +9,7 @@ import { edgeOf, openModel } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import { type Settings, settingsText } from "../pipeline/settings.ts";
 import { command, UsageError } from "./_command.ts";
+import { engineFlags } from "./_engine_flags.ts";
 import type { Io } from "./_io.ts";
 import {
   checkPixels,
@@ -22,9 +23,7 @@ import sample from "./sample.ts";
 const flags = {
   ...inversionFlags,
   "batch-size": { ...sample.flags["batch-size"], default: 16 },
-  engine: sample.flags.engine,
-  provider: sample.flags.provider,
-  threads: sample.flags.threads,
+  ...engineFlags,
   output: {
     type: "string",
     alias: "o",

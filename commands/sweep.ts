@@ -13,6 +13,7 @@ import { sweepPage } from "../sweep/page.ts";
 import { drawSheet } from "../sweep/sheet.ts";
 import { readTyped, type Typed } from "../sweep/typed.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { engineFlags } from "./_engine_flags.ts";
 import { engineOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import {
@@ -72,9 +73,7 @@ const flags = {
   rng: sample.flags.rng,
   "batch-size": { type: "integer", min: 1, default: 16, help: "images computed at once" },
   "cfg-batch": sample.flags["cfg-batch"],
-  engine: sample.flags.engine,
-  provider: sample.flags.provider,
-  threads: sample.flags.threads,
+  ...engineFlags,
   measure: {
     type: "integer",
     value: "N",

@@ -41,6 +41,7 @@ export function conv(scope: Scope, x: tf.Tensor4D, out: number, options: ConvOpt
     ? x
     : tf.pad(x, [[0, 0], [before, after], [before, after], [0, 0]]);
   const pad = same ? "same" : "valid";
+  // The tracer's form, known by its kernels: a bias of one operation goes into the sums of int8.
   if (isWhole(GROUP_NORM)) {
     return tf.fused.conv2d({
       x: padded,

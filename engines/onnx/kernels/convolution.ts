@@ -110,14 +110,11 @@ function convolve(
   return value(edge, shape, CHANNELS_FIRST);
 }
 
-/** What the attributes of a plain 3×3 convolution are that leaves the size of the image. */
-const SAME = JSON.stringify({
-  kernel_shape: [3, 3],
-  strides: [1, 1],
-  pads: [1, 1, 1, 1],
-  dilations: [1, 1],
-  group: 1,
-});
+/** Whether a filter of 3×3 goes over every pixel, with a border that leaves the size of the image. */
+function keepsSize({ kernel_shape: kernel, strides, pads, dilations, group }: Window): boolean {
+  return group === 1 && kernel.every((size) => size === 3) &&
+    [...strides, ...pads, ...dilations].every((step) => step === 1);
+}
 
 /** A convolution in the form that is computed fastest. */
 function convolveEdges(
@@ -128,7 +125,7 @@ function convolveEdges(
   window: Window,
   dims: readonly number[],
 ): Edge {
-  if (graph.blocked && JSON.stringify(window) === SAME) {
+  if (graph.blocked && keepsSize(window)) {
     const small = halfOf(x);
     if (small !== undefined) return convolveDoubled(graph, small, filter, bias);
     if (winogradPays(x.dims, filter.dims[0] ?? 1)) return winograd(graph, x, filter, bias);
