@@ -20,6 +20,7 @@ import type {
 import type { Layers, Seen, Watched } from "./onnx/layers.ts";
 import { ELEMENT, Graph, type Target } from "./onnx/graph.ts";
 import type { Numbers, Parcel } from "./onnx/messages.ts";
+import { inHalves } from "./onnx/halves.ts";
 import { packModel } from "./onnx/package.ts";
 import { checkpointEdges } from "./onnx/parameters.ts";
 import { encodeModel } from "./onnx/protobuf.ts";
@@ -76,6 +77,9 @@ interface Place {
   readonly provider: ProviderName;
 }
 
+/** What opens models. */
+type Opener = Pick<Runtime, "open">;
+
 function targetOf({ provider }: Place): Target {
   return provider === "cpu" && Deno.build.arch === "x86_64" ? "blocks" : "runtime";
 }
@@ -100,6 +104,22 @@ export async function onnxEngine(options: OnnxOptions = {}): Promise<OnnxEngine>
     },
   );
   const place: Place = { threads, provider };
+  let second: Promise<Runtime> | undefined; // a runtime computes one thing at a time
+  const beside: Opener = {
+    open: async (model, options) => await (await (second ??= startRuntime())).open(model, options),
+  };
+  const compileBytes = (computation: Computation, weights: Weights, scales: Scales): Compiled => {
+    const layers = { scales, bytes: new Map() };
+    const whole = compile(runtime, place, computation, weights, layers);
+    if (threads < 2) return whole;
+    const half = { ...place, threads: Math.floor(threads / 2) };
+    return inHalves(
+      whole,
+      [runtime, beside].map((opener) => {
+        return compile(opener, half, computation, weights, layers);
+      }),
+    );
+  };
   return {
     name: "onnx",
     description: `ONNX Runtime ${version} on ${PROVIDERS[provider]}, ${threads} ${
@@ -107,7 +127,9 @@ export async function onnxEngine(options: OnnxOptions = {}): Promise<OnnxEngine>
     }`,
     providers,
     compile: (computation, weights, scales) =>
-      compile(runtime, place, computation, weights, scales && { scales, bytes: new Map() }),
+      scales === undefined
+        ? compile(runtime, place, computation, weights)
+        : compileBytes(computation, weights, scales),
     bytes: provider === "cpu"
       ? {
         exact: () => multipliesBytes(runtime),
@@ -116,7 +138,10 @@ export async function onnxEngine(options: OnnxOptions = {}): Promise<OnnxEngine>
       }
       : undefined,
     iterate: (iteration, start) => iterate(runtime, place, iteration, start),
-    dispose: () => runtime.stop(),
+    dispose: async () => {
+      await runtime.stop();
+      await (await second)?.stop();
+    },
   };
 }
 
@@ -166,7 +191,7 @@ function reasonOf(error: unknown): string {
 
 /** Opens a network's graph; the CPU does not stand in for a provider that cannot. */
 async function openGraph(
-  runtime: Runtime,
+  runtime: Opener,
   { model }: Trace,
   options: Place & OpenOptions,
 ): Promise<Session> {
@@ -265,7 +290,7 @@ function watch(
 }
 
 function compile(
-  runtime: Runtime,
+  runtime: Opener,
   place: Place,
   computation: Computation,
   weights: Weights,

@@ -29,6 +29,8 @@ export type Task =
     readonly model: Uint8Array<ArrayBuffer>;
     readonly folder: string;
     readonly blobs: readonly Blob[];
+    /** Whether layers are computed in bytes. */
+    readonly bytes: boolean;
     readonly threads: number;
     /** What it is computed on, by ONNX Runtime's name. */
     readonly provider: string;

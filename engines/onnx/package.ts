@@ -23,9 +23,9 @@ export function commonFolder(paths: readonly string[]): string {
 export function packModel(model: Model): Package {
   // ONNX Runtime takes files or blobs, never both; weights in bytes are in no file, and what stays
   // float32 beside them is small.
-  const mapped = model.initializers.every(({ type }) => type !== "int8");
+  const bytes = model.initializers.some(({ type }) => type === "int8");
   const paths = new Map<string, string>();
-  for (const { source } of mapped ? model.initializers : []) {
+  for (const { source } of bytes ? [] : model.initializers) {
     if (source?.kind === "file" && !paths.has(source.path)) {
       paths.set(source.path, Deno.realPathSync(source.path));
     }
@@ -40,7 +40,7 @@ export function packModel(model: Model): Package {
   };
   const placeOf = (edge: Edge): Place | undefined => {
     const { source } = edge;
-    if (source?.kind === "file" && !mapped) {
+    if (source?.kind === "file" && bytes) {
       return keep(readRange(source.path, source.offset, source.length));
     }
     if (source?.kind === "file") {
@@ -53,5 +53,5 @@ export function packModel(model: Model): Package {
     data.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
     return keep(data);
   };
-  return { model: encodeModel(model, placeOf), folder: paths.size > 0 ? folder : "", blobs };
+  return { model: encodeModel(model, placeOf), folder: paths.size > 0 ? folder : "", blobs, bytes };
 }

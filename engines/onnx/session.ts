@@ -11,6 +11,8 @@ export interface Package {
   /** The folder that the model's external files are in, or nothing. */
   readonly folder: string;
   readonly blobs: readonly Blob[];
+  /** Whether layers are computed in bytes; false by default. */
+  readonly bytes?: boolean;
 }
 
 /** A model that ONNX Runtime has opened. */
@@ -94,11 +96,14 @@ export async function startRuntime(): Promise<Runtime> {
   return {
     version: first.version ?? "",
     providers: first.providers ?? [],
-    async open({ model, folder, blobs }, { threads, provider = "cpu", spins = true }) {
+    async open(
+      { model, folder, blobs, bytes = false },
+      { threads, provider = "cpu", spins = true },
+    ) {
       const session = sessions++;
       const transfer = [model.buffer, ...blobs.map(({ data }) => data.buffer)];
       const { signature = { inputs: [], outputs: [] } } = await ask(
-        { kind: "open", session, model, folder, blobs, threads, provider, spins },
+        { kind: "open", session, model, folder, blobs, bytes, threads, provider, spins },
         transfer,
       );
       return {

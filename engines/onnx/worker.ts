@@ -25,8 +25,20 @@ interface Held {
 const sessions = new Map<number, InferenceSession>();
 const held = new Map<number, Held>();
 
+/**
+ * Of a graph that says itself what is computed in bytes. ONNX Runtime would move scales of channels to
+ * where it has no operation for them, and turn convolutions to channels last: that moves transposes
+ * over to floats, which are four times as large, where the convolution's own are hidden in it.
+ */
+const BYTES_AS_THEY_ARE = {
+  session: { disable_quant_qdq: "1" },
+  optimization: { disable_specified_optimizers: "NhwcTransformer" },
+};
+
 function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptions {
+  const { session: whole = {}, optimization = {} } = task.bytes ? BYTES_AS_THEY_ARE : {};
   const session = {
+    ...whole,
     ...task.spins ? {} : { intra_op: { allow_spinning: "0" } },
     ...task.folder === "" ? {} : { model_external_initializers_file_folder_path: task.folder },
   };
@@ -39,7 +51,7 @@ function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptio
     ...task.provider === "dml" ? { enableMemPattern: false } : {}, // DirectML refuses it
     logSeverityLevel: ERRORS_ONLY,
     ...task.blobs.length > 0 ? { externalData: [...task.blobs] } : {},
-    extra: { session },
+    extra: { session, optimization },
   };
 }
 

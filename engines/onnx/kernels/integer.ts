@@ -160,14 +160,21 @@ export function integerConvolution(
     { type: "uint8", dims: form.dims },
     attributes,
   );
-  const floats = { type: "float32", dims: form.dims } as const;
-  const flat = graph.node(
-    "DequantizeLinear",
-    [y, float(graph, 1), byte(graph, MIDDLE)],
-    floats,
-  );
-  const wide = graph.constant("float32", [1, out, 1, 1], outputs);
-  return value(graph.node("Mul", [flat, wide], floats), form.shape, CHANNELS_FIRST);
+  return value(dequantize(graph, y, outputs), form.shape, CHANNELS_FIRST);
+}
+
+/** Numbers of bytes around {@linkcode MIDDLE} with a step for each channel. */
+function dequantize(graph: Graph, edge: Edge, steps: Float32Array): Edge {
+  const { length } = steps;
+  const form = { type: "float32", dims: edge.dims } as const;
+  if (graph.fuses) {
+    const zeros = graph.constant("uint8", [length], new Uint8Array(length).fill(MIDDLE));
+    const inputs = [edge, graph.constant("float32", [length], steps), zeros];
+    return graph.node("DequantizeLinear", inputs, form, { axis: CHANNEL });
+  }
+  // Left to itself, ONNX Runtime takes a node with many steps for one with a single step.
+  const flat = graph.node("DequantizeLinear", [edge, float(graph, 1), byte(graph, MIDDLE)], form);
+  return graph.node("Mul", [flat, graph.constant("float32", [1, length, 1, 1], steps)], form);
 }
 
 /**
@@ -192,28 +199,23 @@ export function integerProduct(graph: Graph, x: Value, weight: Value): Value | u
   const form = { type: "float32", dims: [x.shape[0] ?? 1, out] } as const;
   const vector = (values: Float32Array) => graph.constant("float32", [out], values);
   const zero = byte(graph, affine.zero);
-  const product = graph.fuses
-    ? graph.node(
-      "MatMulIntegerToFloat",
-      [rows, columns, float(graph, affine.scale), vector(steps), zero],
-      form,
-      {},
-      "com.microsoft",
-    )
-    : graph.node("Mul", [
-      graph.node(
-        "Cast",
-        [
-          graph.node("MatMulInteger", [rows, columns, zero], { ...form, type: "int32" }),
-        ],
-        form,
-        { to: 1 },
-      ),
-      vector(steps.map((step) => step * affine.scale)),
-    ], form);
   const { correction } = scales ?? {};
-  if (correction === undefined) return value(product);
-  return add(graph, value(product), value(vector(Float32Array.from(correction))));
+  const offset = correction && vector(Float32Array.from(correction));
+  if (graph.fuses) {
+    const inputs = [rows, columns, float(graph, affine.scale), vector(steps), zero];
+    const all = offset === undefined ? inputs : [...inputs, undefined, offset];
+    return value(graph.node("MatMulIntegerToFloat", all, form, {}, "com.microsoft"));
+  }
+  const product = graph.node("Mul", [
+    graph.node(
+      "Cast",
+      [graph.node("MatMulInteger", [rows, columns, zero], { ...form, type: "int32" })],
+      form,
+      { to: 1 },
+    ),
+    vector(steps.map((step) => step * affine.scale)),
+  ], form);
+  return offset === undefined ? value(product) : add(graph, value(product), value(offset));
 }
 
 /** A matrix of bytes with rows and columns changed. */
