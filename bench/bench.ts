@@ -355,6 +355,7 @@ const cases: readonly Case[] = [
   int8Case("cifar", 16, { diffusers: 2.5, "diffusers bf16": 1.4 }),
   int8Case("digits", 1),
   int8Case("digits", 16),
+  processCase("cifar", 1, 50, 0, 3, { diffusers: 3 }, {}, true),
   processCase("cifar", 16, 10, 0, 3, { diffusers: 2.5 }, {}, true),
 ];
 
