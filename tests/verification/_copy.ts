@@ -34,3 +34,10 @@ export async function stableDiffusion(folder: string): Promise<string> {
   }
   return copy;
 }
+
+/** A run of unCLIP beside the pipeline, whose tokenizer others have too. */
+export async function unCLIP(run: string, folder: string): Promise<string> {
+  const copy = await copyFolder(folderOf("unclip/model"), join(folder, "unclip"));
+  await copyFolder(folderOf("clip-tokenizer"), join(copy, "tokenizer"));
+  return await copyFolder(folderOf(`unclip/${run}`), copy);
+}
