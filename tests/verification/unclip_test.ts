@@ -1,11 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { join } from "@std/path";
-import { encodeSafetensors, type NewTensor, readSafetensors } from "../../models/safetensors.ts";
 import { roundedLevels } from "../../pipeline/float32.ts";
 import { posterior } from "../../schedules/mod.ts";
 import { check, denoise, filesOf, readPng, refuse, succeed } from "../commands/_main.ts";
 import { readFixture } from "../_safetensors.ts";
-import { unCLIP } from "./_copy.ts";
+import { changeWeight, unCLIP } from "./_copy.ts";
 
 const parse = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes));
 
@@ -41,16 +40,7 @@ check("verify fails where one weight of a part of unCLIP is another", async (fol
   for (const [part, name, found] of CHANGED) {
     const path = join(model, part, "diffusion_pytorch_model.safetensors");
     const bytes = await Deno.readFile(path);
-    const { tensors } = readSafetensors(path);
-    const changed = new Map(
-      [...tensors.values()].map((
-        { name, shape, read },
-      ): [string, NewTensor] => [name, { shape, values: read() }]),
-    );
-    const values = changed.get(name)?.values;
-    assert(values !== undefined, name);
-    values.fill((values[0] ?? 0) + 3);
-    await Deno.writeFile(path, encodeSafetensors(changed));
+    await changeWeight(path, name, 3);
     const { code, stdout } = await denoise("verify", model, "--json");
     const [{ compared }] = parse(stdout);
     const differing = compared.filter((
