@@ -34,7 +34,7 @@ import { parseSpec } from "../plugins/spec.ts";
 import { ends, familyOf, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineFlags } from "./_engine_flags.ts";
-import { fileFlags, openOptions } from "./_file_flags.ts";
+import { fileFlags, openOptions, repeatedOptions } from "./_file_flags.ts";
 import { editFlags, editWishes } from "./_editing.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
@@ -222,11 +222,12 @@ export default command({
       if (!given("guidance")) refuseCode(file, "guidance", repeated.guidance);
     }
     const spec = name === undefined ? undefined : revised(name, flags.revision);
-    if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
-    const { "model-flags": modelFlags, classifier } = flags;
-    const model = await usage(() =>
-      openModel(spec ?? repeated?.model ?? "digits", openOptions(flags))
-    );
+    const path = spec ?? repeated?.model ?? "digits";
+    const opening = repeatedOptions(path, openOptions(flags), repeated);
+    const { modelFlags, classifier, variant } = opening;
+    // Never because a PNG names it.
+    if (spec !== undefined) await fetchModel(spec, { ...flags, variant }, io);
+    const model = await usage(() => openModel(path, opening));
     if (modelFlags !== undefined) {
       const { ignored } = parseArguments(modelFlags);
       if (ignored.length > 0) io.warn(`These model flags change no image: ${ignored.join(", ")}`);
@@ -253,8 +254,8 @@ export default command({
     if (classifier !== undefined && !plan.guidances.some(asksClassifier)) {
       throw new UsageError("Cannot use --classifier by itself: add --guidance classifier");
     }
-    const path = flags["low-res"] ?? repeated?.lowRes;
-    const lowRes = path === undefined ? undefined : await lowResOf(path, model);
+    const small = flags["low-res"] ?? repeated?.lowRes;
+    const lowRes = small === undefined ? undefined : await lowResOf(small, model);
     if (lowRes === undefined && besideOf(model) === "small") {
       throw new UsageError(`Cannot draw with ${model.name} alone: give it images with --low-res`);
     }
@@ -263,7 +264,13 @@ export default command({
       settle(
         model,
         plan,
-        { ...flags, ...lowRes?.size, noiseLevel: shown.noiseLevel, seed: String(seed) },
+        {
+          ...flags,
+          ...lowRes?.size,
+          ...opening,
+          noiseLevel: shown.noiseLevel,
+          seed: String(seed),
+        },
         given,
         repeated,
         { ...wanted, images: lowRes?.count },
@@ -389,8 +396,8 @@ function refuseCode(file: string, kind: Kind, specs: readonly string[]): void {
 /** What {@linkcode settle} reads of what was typed. */
 type Settled =
   & Pick<SampleValues, "class" | "count" | "rng" | "seed" | "unconditional">
-  & Partial<Pick<SampleValues, "width" | "height" | "negative" | "variant" | "clip-skip">>
-  & Pick<Settings, "noiseLevel">
+  & Partial<Pick<SampleValues, "width" | "height" | "negative" | "clip-skip">>
+  & Pick<Settings, "noiseLevel" | "variant" | "modelFlags" | "prediction">
   & { readonly "low-res"?: string | undefined };
 
 /** All that the images depend on: what is typed, else what is repeated, else the defaults. */
@@ -422,7 +429,9 @@ export function settle(
       priorScale: plan.around.priorScale,
       superResSteps: plan.around.superResolution.steps,
     },
-    variant: flags.variant ?? repeated?.variant,
+    variant: flags.variant,
+    modelFlags: flags.modelFlags,
+    prediction: flags.prediction,
     unconditional: given("unconditional")
       ? flags.unconditional
       : repeated?.unconditional ?? flags.unconditional,

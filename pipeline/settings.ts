@@ -34,6 +34,9 @@ export interface Settings {
   readonly noiseLevel?: number | undefined;
   /** The variant of the weights that was preferred, such as `fp16`. */
   readonly variant?: string | undefined;
+  /** What a file of weights does not say of itself, as `--model-flags` and `--prediction` did. */
+  readonly modelFlags?: string | undefined;
+  readonly prediction?: "epsilon" | "v_prediction" | undefined;
   /** True where the network is given the null class, and the class steers guidance alone. */
   readonly unconditional: boolean;
   readonly steps: number;
@@ -128,6 +131,7 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
   const { spacing, timesteps, sigmas, precision, prompts, negative, clipSkip } = value ?? {};
   const { width, height, noiseLevel, variant, lowRes, unclip } = value ?? {};
+  const { modelFlags, prediction } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -148,7 +152,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
   if (!isOptional(noiseLevel, Number.isSafeInteger)) throw fail();
   if (!isOptional(variant, isText) || !isOptional(clipSkip, Number.isSafeInteger)) throw fail();
-  if (!isOptional(lowRes, isText)) throw fail();
+  if (!isOptional(lowRes, isText) || !isOptional(modelFlags, isText)) throw fail();
+  if (!isOptional(prediction, (it) => it === "epsilon" || it === "v_prediction")) throw fail();
   const isUnClip = (it: unknown) => {
     const { priorSteps, priorScale, superResSteps } = (it ?? {}) as Record<string, unknown>;
     return isCount(priorSteps) && Number.isFinite(priorScale) && isCount(superResSteps);
@@ -181,6 +186,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
       variant,
       lowRes,
       unclip,
+      modelFlags,
+      prediction,
     } as Partial<Settings>),
     ...edit && { edit },
   };
