@@ -1,5 +1,7 @@
 /** What files of weights do not say of themselves. */
+import { isWeightsFile } from "../models/formats/open.ts";
 import type { OpenOptions } from "../pipeline/model.ts";
+import type { Settings } from "../pipeline/settings.ts";
 import type { Values } from "./_command.ts";
 
 const group = "Models in one file";
@@ -41,4 +43,23 @@ export function openOptions(
 ): OpenOptions {
   const { "model-flags": modelFlags, classifier, prediction, tokenizer, variant } = flags;
   return { modelFlags, classifier, prediction, tokenizer, variant };
+}
+
+/**
+ * How a run that is repeated opens a model: what was typed, else what it was told. A folder says itself
+ * what a file of weights does not.
+ */
+export function repeatedOptions(
+  spec: string,
+  typed: OpenOptions,
+  repeated: Settings | undefined,
+): OpenOptions {
+  const variant = typed.variant ?? repeated?.variant;
+  if (!isWeightsFile(spec)) return { ...typed, variant };
+  return {
+    ...typed,
+    variant,
+    modelFlags: typed.modelFlags ?? repeated?.modelFlags,
+    prediction: typed.prediction ?? repeated?.prediction,
+  };
 }

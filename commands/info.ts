@@ -5,6 +5,7 @@ import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Autoencoder } from "../pipeline/autoencoder.ts";
 import type { TextEncoder } from "../pipeline/text.ts";
+import type { UnClip } from "../pipeline/unclip.ts";
 import type { UNet } from "../pipeline/unet.ts";
 import type { Model, Part } from "../pipeline/model.ts";
 import type { ParameterSpec } from "../models/scope.ts";
@@ -61,11 +62,12 @@ export default command({
 type Card = Awaited<ReturnType<typeof cardOf>>;
 
 /** The networks of a model by the names of their folders. */
-function partsOf({ unet, autoencoder, text, classifier }: Card): [string, NetworkCard][] {
+function partsOf({ unet, autoencoder, text, unclip, classifier }: Card): [string, NetworkCard][] {
   const parts: [string, NetworkCard | undefined][] = [
     ["unet", unet],
     ["autoencoder", autoencoder],
     ["text_encoder", text],
+    ...Object.entries(unclip ?? {}),
     ["classifier", classifier],
   ];
   return parts.flatMap(([name, card]): [string, NetworkCard][] => card ? [[name, card]] : []);
@@ -80,7 +82,7 @@ async function cardOf(model: Model) {
   await tf.setBackend("cpu");
   const { channelsOf, edgeOf, learnsVariance } = await import("../pipeline/model.ts");
   const { name, folder, unet, scheduler, classifier, labels, nullClass, recommended } = model;
-  const { autoencoder, text } = model;
+  const { autoencoder, text, unclip } = model;
   const { type, learned } = parameterization(
     scheduler,
     learnsVariance(model),
@@ -102,6 +104,7 @@ async function cardOf(model: Model) {
       await autoencoderShapes(autoencoder),
     ),
     text: text && await networkCard("CLIPTextModel", text, await textShapes(text)),
+    unclip: unclip && await unclipCards(unclip),
     sampleSize: unet.edge === null ? null : edgeOf(model),
     channels: autoencoder?.config.out_channels ?? channelsOf(model),
     labels,
@@ -160,6 +163,36 @@ async function textShapes({ config, weights }: TextEncoder): Promise<ParameterSp
     [{ shape: [1, config.max_position_embeddings], dtype: "int32" }],
     (name) => weights.has(name),
   );
+}
+
+/** The networks around a decoder of unCLIP, by their folders. */
+async function unclipCards(unclip: UnClip): Promise<Record<string, NetworkCard>> {
+  const { prior, projection, superResolution: { first, last } } = unclip;
+  return {
+    prior: await networkCard("PriorTransformer", prior, await priorShapes(unclip)),
+    text_proj: await networkCard("UnCLIPTextProjModel", projection, await projectionShapes(unclip)),
+    super_res_first: await networkCard(first.kind, first, await unetShapes(first)),
+    super_res_last: await networkCard(last.kind, last, await unetShapes(last)),
+  };
+}
+
+async function priorShapes({ prior: { config } }: UnClip): Promise<ParameterSpec[]> {
+  const { embeddingOf, priorTransformer } = await import("../models/prior_transformer.ts");
+  const { embedding_dim: size, num_embeddings: tokens } = config;
+  return await shapes((scope, ...inputs) => {
+    const [x, t, pooled, text] = inputs as [tf.Tensor2D, tf.Tensor1D, tf.Tensor2D, tf.Tensor3D];
+    return [embeddingOf(scope, config, priorTransformer(scope, config, x, t, { pooled, text }))];
+  }, [[1, size], [1], [1, size], [1, tokens, size]]);
+}
+
+async function projectionShapes({ projection: { config } }: UnClip): Promise<ParameterSpec[]> {
+  const { unClipTextProj } = await import("../models/unclip_text_proj.ts");
+  const size = config.clip_embeddings_dim;
+  return await shapes((scope, ...inputs) => {
+    type Inputs = [tf.Tensor2D, tf.Tensor1D, tf.Tensor2D, tf.Tensor3D];
+    const { text, labels } = unClipTextProj(scope, config, ...inputs as Inputs);
+    return [text, labels];
+  }, [[1, size], [1], [1, size], [1, 1, size]]);
 }
 
 async function classifierShapes(
@@ -225,7 +258,8 @@ export function findMisfits(
 }
 
 function draw(card: Card, bold: (text: string) => string): string {
-  const { unet, autoencoder, text, labels, nullClass, schedule, classifier, sampling } = card;
+  const { unet, autoencoder, text, unclip, labels, nullClass, schedule, classifier, sampling } =
+    card;
   const size = card.sampleSize === null ? "any size" : `${card.sampleSize}x${card.sampleSize}`;
   const color = { 1: "grey", 3: "RGB" }[card.channels] ?? `${card.channels} channels`;
   const known = labels.length > 16
@@ -243,6 +277,7 @@ function draw(card: Card, bold: (text: string) => string): string {
     ["network", describeNetwork(unet)],
     ...autoencoder === undefined ? [] : [["latents", describeNetwork(autoencoder)] as const],
     ...text === undefined ? [] : [["texts", describeNetwork(text)] as const],
+    ...Object.entries(unclip ?? {}).map(([name, part]) => [name, describeNetwork(part)] as const),
     ["images", `${size}, ${color}`],
     ["classes", labels.length === 0 ? "none" : classes],
     [
@@ -253,7 +288,7 @@ function draw(card: Card, bold: (text: string) => string): string {
     ],
     ["predicts", `${schedule.prediction}, with ${schedule.variance} variance`],
     ["classifier", classifier === undefined ? "none" : describeNetwork(classifier)],
-    ["sampling", `${way} (${sampling.recommended ? "as sampling.json says" : "defaults"})`],
+    ["sampling", `${way} (${sampling.recommended ? "as its maker recommends" : "defaults"})`],
   ];
   const problems = partsOf(card)
     .flatMap(([part, { misfits }]) => misfits.map((it) => `  ${part}: ${explain(it)}`));

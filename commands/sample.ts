@@ -9,7 +9,7 @@ import type { Bitmap } from "../images/pixels.ts";
 import { readPngText } from "../images/png.ts";
 import { makeSheet } from "../images/sheet.ts";
 import { chooseProtocol, drawPicture } from "../images/terminal.ts";
-import type { Draw } from "../pipeline/draw.ts";
+import type { Batch, Draw } from "../pipeline/draw.ts";
 import { parseArguments } from "../models/openai_arguments.ts";
 import { besideOf } from "../pipeline/beside.ts";
 import { lowResOf } from "../pipeline/low_res.ts";
@@ -34,7 +34,7 @@ import { parseSpec } from "../plugins/spec.ts";
 import { ends, familyOf, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineFlags } from "./_engine_flags.ts";
-import { fileFlags, openOptions } from "./_file_flags.ts";
+import { fileFlags, openOptions, repeatedOptions } from "./_file_flags.ts";
 import { editFlags, editWishes } from "./_editing.ts";
 import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
@@ -43,6 +43,7 @@ import { fetchModel, hubFlags, revised } from "./_hub.ts";
 import { promptFlags, promptsOf, readPrompts, type Wanted } from "./_prompts.ts";
 import { rng, seedOf } from "./_noise.ts";
 import { type Progress, progressBar } from "./_progress.ts";
+import { unclipFlags, unclipWishes } from "./_unclip.ts";
 
 const flags = {
   count: { type: "integer", alias: "n", min: 1, help: "images; one of each class without it" },
@@ -93,10 +94,11 @@ const flags = {
   height: { type: "integer", min: 1, help: "of the images in pixels; the model's own without it" },
   ...promptFlags,
   ...givenFlags,
+  ...unclipFlags,
   "batch-size": {
     type: "integer",
     min: 1,
-    help: "images computed at once; 16 without it, 1 of models that work on latents",
+    help: "images computed at once; 16 without it, 1 of unCLIP and of models that work on latents",
   },
   tile: {
     type: "integer",
@@ -220,11 +222,12 @@ export default command({
       if (!given("guidance")) refuseCode(file, "guidance", repeated.guidance);
     }
     const spec = name === undefined ? undefined : revised(name, flags.revision);
-    if (spec !== undefined) await fetchModel(spec, flags, io); // never because a PNG names it
-    const { "model-flags": modelFlags, classifier } = flags;
-    const model = await usage(() =>
-      openModel(spec ?? repeated?.model ?? "digits", openOptions(flags))
-    );
+    const path = spec ?? repeated?.model ?? "digits";
+    const opening = repeatedOptions(path, openOptions(flags), repeated);
+    const { modelFlags, classifier, variant } = opening;
+    // Never because a PNG names it.
+    if (spec !== undefined) await fetchModel(spec, { ...flags, variant }, io);
+    const model = await usage(() => openModel(path, opening));
     if (modelFlags !== undefined) {
       const { ignored } = parseArguments(modelFlags);
       if (ignored.length > 0) io.warn(`These model flags change no image: ${ignored.join(", ")}`);
@@ -244,14 +247,15 @@ export default command({
         sampler: flags.sampler ?? repeated?.sampler,
         guidance: given("guidance") ? flags.guidance : repeated?.guidance,
         ...pathWishes(flags, repeated),
+        ...unclipWishes(flags, repeated),
         edit: opened?.settings,
       })
     );
     if (classifier !== undefined && !plan.guidances.some(asksClassifier)) {
       throw new UsageError("Cannot use --classifier by itself: add --guidance classifier");
     }
-    const path = flags["low-res"] ?? repeated?.lowRes;
-    const lowRes = path === undefined ? undefined : await lowResOf(path, model);
+    const small = flags["low-res"] ?? repeated?.lowRes;
+    const lowRes = small === undefined ? undefined : await lowResOf(small, model);
     if (lowRes === undefined && besideOf(model) === "small") {
       throw new UsageError(`Cannot draw with ${model.name} alone: give it images with --low-res`);
     }
@@ -260,7 +264,13 @@ export default command({
       settle(
         model,
         plan,
-        { ...flags, ...lowRes?.size, noiseLevel: shown.noiseLevel, seed: String(seed) },
+        {
+          ...flags,
+          ...lowRes?.size,
+          ...opening,
+          noiseLevel: shown.noiseLevel,
+          seed: String(seed),
+        },
         given,
         repeated,
         { ...wanted, images: lowRes?.count },
@@ -386,8 +396,8 @@ function refuseCode(file: string, kind: Kind, specs: readonly string[]): void {
 /** What {@linkcode settle} reads of what was typed. */
 type Settled =
   & Pick<SampleValues, "class" | "count" | "rng" | "seed" | "unconditional">
-  & Partial<Pick<SampleValues, "width" | "height" | "negative" | "variant" | "clip-skip">>
-  & Pick<Settings, "noiseLevel">
+  & Partial<Pick<SampleValues, "width" | "height" | "negative" | "clip-skip">>
+  & Pick<Settings, "noiseLevel" | "variant" | "modelFlags" | "prediction">
   & { readonly "low-res"?: string | undefined };
 
 /** All that the images depend on: what is typed, else what is repeated, else the defaults. */
@@ -414,7 +424,14 @@ export function settle(
     width: flags.width ?? repeated?.width,
     height: flags.height ?? repeated?.height,
     noiseLevel: flags.noiseLevel,
-    variant: flags.variant ?? repeated?.variant,
+    unclip: plan.around && {
+      priorSteps: plan.around.prior.steps,
+      priorScale: plan.around.priorScale,
+      superResSteps: plan.around.superResolution.steps,
+    },
+    variant: flags.variant,
+    modelFlags: flags.modelFlags,
+    prediction: flags.prediction,
     unconditional: given("unconditional")
       ? flags.unconditional
       : repeated?.unconditional ?? flags.unconditional,
@@ -440,7 +457,7 @@ function seedIn({ seed }: Pick<SampleValues, "seed">, repeated?: Settings): Seed
 function editable(model: Model, flags: SampleValues): SampleValues {
   if (besideOf(model) === "masked") return { ...flags, init: undefined, mask: undefined };
   for (const flag of ["mask", "place", "inpaint"] as const) {
-    if (model.autoencoder === undefined || flags[flag] === undefined) continue;
+    if (factorOf(model) === 1 || flags[flag] === undefined) continue;
     throw new UsageError(
       `Cannot use --${flag} with ${model.name}: its latents are no pixels that can be kept; an inpainting model takes --mask`,
     );
@@ -558,11 +575,11 @@ async function draw(
   const { engineOf, precisionOf } = await import("./_engine.ts");
   const { loadDenoiser } = await import("../pipeline/denoiser.ts");
   const { bitmapsOf, drawBatches } = await import("../pipeline/draw.ts");
-  const { guideByText, loadEncoder } = await import("../pipeline/text.ts");
+  const { disposeEmbeddings, guideByText, loadEncoder } = await import("../pipeline/text.ts");
   const started = performance.now();
   const engine = await engineOf(flags, io);
-  const steps = plan.levels.length - 1;
-  const batchSize = flags["batch-size"] ?? (model.autoencoder === undefined ? 16 : 1);
+  const steps = stepsOf(plan);
+  const batchSize = flags["batch-size"] ?? (factorOf(model) === 1 ? 16 : 1);
   let bar: Progress | undefined;
   const frames: Bitmap[][] = []; // of the trajectory, by step
   const drawnTexts: string[] = [];
@@ -589,6 +606,7 @@ async function draw(
         ? denoiser
         : guideByText(denoiser, { texts: prompts, negative }, embeddings);
       bar = progressBar(io, steps * Math.ceil((end - first) / batchSize), "step");
+      let done = 0;
       const preview = flags.preview === undefined ? undefined : previewer(bar, io);
       const batches = drawBatches(asked, {
         plan,
@@ -599,9 +617,9 @@ async function draw(
         ...shown,
         releases: !streams,
         signal: io.signal,
-        async onStep({ step, x, x0 }, { number, batches }) {
-          const note = batches > 1 ? `batch ${number + 1} of ${batches}` : "";
-          bar?.update(number * steps + step, note);
+        onStepAround: (_, batch) => bar?.update(++done, noteOf(batch)),
+        async onStep({ step, x, x0 }, batch) {
+          bar?.update(++done, noteOf(batch));
           if (flags.trajectory !== undefined) {
             (frames[step - 1] ??= []).push(...await bitmapsOf(x, asked));
           }
@@ -616,7 +634,7 @@ async function draw(
         drawn += bitmaps.length;
       }
       bar.stop();
-      embeddings?.dispose();
+      if (embeddings !== undefined) disposeEmbeddings(embeddings);
     }
   } finally {
     bar?.stop();
@@ -628,13 +646,24 @@ async function draw(
       files.push(flags.trajectory);
     }
     const seconds = (performance.now() - started) / 1000;
-    io.detail(`${drawn} images of ${steps} steps in ${seconds.toFixed(1)} s`);
+    io.detail(`${drawn} images of ${plan.steps} steps in ${seconds.toFixed(1)} s`);
     if (files.length > 0) io.log(describeFiles(files, settings.seed));
     if (flags.json) {
       const record = { ...all, seed: String(settings.seed), drawn, files, seconds };
       await io.write(JSON.stringify(record, null, 2));
     }
   }
+}
+
+/** All steps of a batch, those before and behind x included. */
+function stepsOf({ levels, around }: Plan): number {
+  const own = levels.length - 1;
+  return around === undefined ? own : own + stepsOf(around.prior) + stepsOf(around.superResolution);
+}
+
+/** Which batch is drawn, where there are several. */
+function noteOf({ number, batches }: Batch): string {
+  return batches > 1 ? `batch ${number + 1} of ${batches}` : "";
 }
 
 /** Shows images in the terminal, each time over the last ones. */

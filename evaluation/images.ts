@@ -6,7 +6,7 @@
 import { type Bitmap, fromBytes, toBitmaps } from "../images/pixels.ts";
 import { philoxAt } from "../noise/mod.ts";
 import { type DataOptions, type Dataset, openDataset } from "../training/data/mod.ts";
-import type { Pixels } from "./resize.ts";
+import type { Pixels } from "../images/resample.ts";
 
 /**
  * Opens a data set, or a part: `mnist#test` is its test split, `mnist#1/2` one half of it, `mnist#2/2`

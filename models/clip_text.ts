@@ -119,10 +119,24 @@ function atEnd(config: ClipTextConfig, ids: tf.Tensor2D, states: tf.Tensor3D): t
  *
  * @param scope Names may begin with `text_model.` or not: checkpoints differ.
  * @param ids `[batch, tokens]` int32, at most `max_position_embeddings` tokens.
+ * @param skip Layers left out at the end ("clip skip"); the final norm is never left out.
  */
-export function clipText(scope: Scope, config: ClipTextConfig, ids: tf.Tensor2D): EncodedText {
+export function clipText(
+  scope: Scope,
+  config: ClipTextConfig,
+  ids: tf.Tensor2D,
+  skip = 0,
+): EncodedText {
   const [, tokens] = ids.shape;
   const { hidden_size: size, max_position_embeddings: longest } = config;
+  const layers = config.num_hidden_layers - skip;
+  if (!Number.isSafeInteger(skip) || skip < 0 || layers < 1) {
+    throw new RangeError(
+      `Cannot skip ${skip} layers of the text encoder: it must be an integer from 0 to ${
+        config.num_hidden_layers - 1
+      }`,
+    );
+  }
   if (tokens > longest) {
     throw new RangeError(`Cannot encode ${tokens} tokens: the text encoder takes ${longest}`);
   }
@@ -135,7 +149,7 @@ export function clipText(scope: Scope, config: ClipTextConfig, ids: tf.Tensor2D)
   const states: tf.Tensor3D[] = [tf.add(words, places)];
   const causal = causalBias(tokens);
   let x = states[0] as tf.Tensor3D;
-  for (let index = 0; index < config.num_hidden_layers; index++) {
+  for (let index = 0; index < layers; index++) {
     x = layer(model.at("encoder", "layers", index), config, x, causal);
     states.push(x);
   }
@@ -145,26 +159,4 @@ export function clipText(scope: Scope, config: ClipTextConfig, ids: tf.Tensor2D)
   const projection = scope.at("text_projection");
   const projected = linear(projection, pooled, config.projection_dim, { bias: false });
   return { states, last, pooled, projected };
-}
-
-/**
- * What a diffusion model reads of texts, `[batch, tokens, hidden_size]`.
- *
- * @param skip Layers left out at the end; the final norm is never left out.
- */
-export function textStates(
-  scope: Scope,
-  config: ClipTextConfig,
-  ids: tf.Tensor2D,
-  skip: number,
-): tf.Tensor3D {
-  const left = config.num_hidden_layers - skip;
-  if (!Number.isSafeInteger(skip) || skip < 0 || left < 1) {
-    throw new RangeError(
-      `Cannot skip ${skip} layers of the text encoder: it must be an integer from 0 to ${
-        config.num_hidden_layers - 1
-      }`,
-    );
-  }
-  return clipText(scope, { ...config, num_hidden_layers: left }, ids).last;
 }

@@ -11,6 +11,8 @@ import { readJson } from "./config.ts";
 export interface Tokens {
   /** As many as the text encoder takes: the text between its marks, then padding. */
   readonly ids: Int32Array;
+  /** How many of them are the text and its marks; what follows is padding. */
+  readonly used: number;
   /** The text that did not fit and was cut off; empty where all did. */
   readonly cut: string;
 }
@@ -59,7 +61,8 @@ export function openTokenizer(folder: string): Tokenizer {
       const ids = new Int32Array(length).fill(padding);
       ids.set(all.length <= length ? all : [...all.slice(0, length - 1), end]);
       const rest = all.length <= length ? [] : all.slice(length - 1, -1);
-      return { ids, cut: rest.length === 0 ? "" : library.decode(rest) };
+      const used = Math.min(all.length, length);
+      return { ids, used, cut: rest.length === 0 ? "" : library.decode(rest) };
     },
   };
 }

@@ -47,7 +47,8 @@ export function parseUnClipTextProjConfig(
 /**
  * What the decoder's conditions are.
  *
- * @param image CLIP's embeddings of images `[batch, clip_embeddings_dim]`; null stands for none.
+ * @param image CLIP's embeddings of images `[batch, clip_embeddings_dim]`.
+ * @param known 1 for each image that counts, 0 where the network is to know none, `[batch]`.
  * @param pooled CLIP's embeddings of texts, `[batch, clip_embeddings_dim]`.
  * @param text CLIP's last states of their tokens, `[batch, tokens, clip_embeddings_dim]`.
  * @returns `text` `[batch, clip_extra_context_tokens + tokens, cross_attention_dim]` and `labels`
@@ -56,7 +57,8 @@ export function parseUnClipTextProjConfig(
 export function unClipTextProj(
   scope: Scope,
   config: UnClipTextProjConfig,
-  image: tf.Tensor2D | null,
+  image: tf.Tensor2D,
+  known: tf.Tensor1D,
   pooled: tf.Tensor2D,
   text: tf.Tensor3D,
 ): { readonly text: tf.Tensor3D; readonly labels: tf.Tensor2D } {
@@ -68,7 +70,8 @@ export function unClipTextProj(
     "same",
     { constant: 0 },
   );
-  const seen = image ?? tf.tile(tf.reshape(none, [1, -1]) as tf.Tensor2D, [batch, 1]);
+  const share = tf.expandDims(known, 1);
+  const seen: tf.Tensor2D = tf.add(tf.mul(image, share), tf.mul(none, tf.sub(1, share)));
   const toTime = (name: string, vector: tf.Tensor2D) =>
     linear(scope.at(name), vector, config.time_embed_dim);
   const labels = tf.add<tf.Tensor2D>(

@@ -5,13 +5,26 @@
  * @module
  */
 import * as tf from "tfjs";
+import type { ImageNoise } from "../noise/mod.ts";
 import type { Images } from "../plugin.ts";
 import { familyOf, type SchedulerConfig } from "../schedules/mod.ts";
+import type { Plan } from "./plan.ts";
+import type { Progress } from "./run.ts";
 
 /** Images NHWC on the host. */
 export interface Pixels {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+}
+
+/** What images are drawn with before or behind x. */
+export interface Drawing {
+  /** Where each image's stream stands. */
+  readonly noise: ImageNoise;
+  readonly plan: Plan;
+  readonly signal?: AbortSignal | undefined;
+  /** After each step. */
+  readonly onStep?: ((progress: Progress) => void | Promise<void>) | undefined;
 }
 
 /** How pixels become x, and x pixels. */
@@ -20,8 +33,12 @@ export interface Codec {
   readonly factor: number;
   /** The channels of x. */
   readonly channels: number;
-  /** The pixels in [-1, 1], of clean x. */
-  decode(x: Images): Promise<Pixels>;
+  /**
+   * The pixels in [-1, 1], of clean x.
+   *
+   * @param drawing Where pixels are drawn; a preview of them is made without it.
+   */
+  decode(x: Images, drawing?: Drawing): Promise<Pixels>;
   /**
    * Clean x of pixels in [-1, 1].
    *

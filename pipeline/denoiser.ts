@@ -32,6 +32,8 @@ import {
   toPrediction,
 } from "./prediction.ts";
 import { findClass } from "./settings.ts";
+import { enlargingCodec } from "./super_resolution.ts";
+import { type Before, loadPrior, type Prior } from "./unclip.ts";
 
 /**
  * How the labelled and the unlabelled half of a guided batch are computed: in one call, or in two,
@@ -55,6 +57,10 @@ export interface Denoiser {
   readonly perturbed?: ((layers: string) => Compiled) | undefined;
   /** How much attention each place receives in the middle of the UNet, `[batch, tokens]`. */
   readonly attention?: Compiled | undefined;
+  /** What draws embeddings of images, where the UNet is told such. */
+  readonly prior?: Prior | undefined;
+  /** Draws what the networks are told of each image before x; they take no labels until then. */
+  readonly before?: Before | undefined;
   /** The networks of another model on the same engine, opened once. */
   readonly other?: ((model: string) => Networks) | undefined;
   /** The layers of the network that are computed in bytes. */
@@ -64,7 +70,8 @@ export interface Denoiser {
 }
 
 /** The part of a denoiser that predictions take. */
-export interface Networks extends Omit<Denoiser, "model" | "engine" | "codec"> {
+export interface Networks
+  extends Omit<Denoiser, "model" | "engine" | "codec" | "prior" | "before"> {
   readonly model: Pick<Model, "name" | "nullClass" | "labels">;
 }
 
@@ -86,7 +93,7 @@ export function loadDenoiser(
   cfgBatch?: CfgBatch,
   { scales, ...latents }: LoadOptions = {},
 ): Denoiser {
-  const { unet, classifier, autoencoder } = model;
+  const { unet, classifier, unclip } = model;
   const channels = channelsOf(model);
   const others = new Map<string, Networks>();
   const blind = new Map<string, Compiled>();
@@ -101,12 +108,8 @@ export function loadDenoiser(
   return {
     model,
     engine,
-    codec: autoencoder === undefined
-      ? pixelCodec(model.scheduler, channels)
-      : latentCodec(autoencoder, engine, {
-        ...latents,
-        scaled: model.pipeline !== "LDMSuperResolutionPipeline",
-      }),
+    codec: codecOf(model, engine, latents),
+    prior: unclip && loadPrior(unclip, engine, cfgBatch),
     cfgBatch,
     parameterization: parameterization(model.scheduler, learnsVariance(model)),
     scales,
@@ -151,6 +154,15 @@ export function loadDenoiser(
       classifier.weights,
     ),
   };
+}
+
+/** What stands between a model's x and its pixels. */
+function codecOf(model: Model, engine: Engine, latents: LatentOptions): Codec {
+  const { autoencoder, unclip, scheduler } = model;
+  if (unclip !== undefined) return enlargingCodec(unclip.superResolution, engine);
+  if (autoencoder === undefined) return pixelCodec(scheduler, channelsOf(model));
+  const scaled = model.pipeline !== "LDMSuperResolutionPipeline";
+  return latentCodec(autoencoder, engine, { ...latents, scaled });
 }
 
 /** Frees a denoiser's networks, but not what makes pixels of its latents. */

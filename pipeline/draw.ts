@@ -34,6 +34,8 @@ export interface Draw {
   readonly releases?: boolean | undefined;
   /** After each step of each batch. */
   onStep?(progress: Progress, batch: Batch): void | Promise<void>;
+  /** After each step of what is drawn before and behind x. */
+  onStepAround?(progress: Progress, batch: Batch): void | Promise<void>;
 }
 
 /** Some images of a run. */
@@ -97,7 +99,7 @@ async function encodePicture(
  * @throws What {@linkcode run} throws, and the reason of an aborted signal.
  */
 export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerator<Drawn> {
-  const { plan, settings, end, batchSize, edit, signal, onStep } = draw;
+  const { plan, settings, end, batchSize, edit, signal, onStep, onStepAround } = draw;
   const { model, codec } = denoiser;
   const { width, height } = sizeOf(model, settings);
   const batches = Math.ceil((end - draw.first) / batchSize);
@@ -105,17 +107,28 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
     const begin = draw.first + number * batchSize;
     const count = Math.min(batchSize, end - begin);
     const batch = { number, batches, indices: Array.from({ length: count }, (_, i) => begin + i) };
-    const drawn = imageNoise(settings.rng, imageSeeds(settings.seed, count, begin), [
+    const last = draw.releases === true && number === batches - 1;
+    const conditions = conditionsOf(model, settings, batch.indices);
+    const unseen = imageNoise(settings.rng, imageSeeds(settings.seed, count, begin), [
       height / codec.factor,
       width / codec.factor,
       codec.channels,
     ]);
+    const around = {
+      plan,
+      signal,
+      onStep: (progress: Progress) => onStepAround?.(progress, batch),
+    };
+    const told = await denoiser.before?.(denoiser, conditions, { ...around, noise: unseen });
+    if (last) await denoiser.prior?.release();
+    const { noise: drawn } = told ?? { noise: unseen };
     const shown = await draw.beside?.(batch.indices);
     const clean = edit?.picture && codec.factor > 1
       ? await encodePicture(codec, edit.picture, drawn)
       : undefined;
     const begun = () => startImages(drawn, draw, batch.indices, clean);
-    const prepared = await prepareBeside(denoiser, { ...draw.given, shown }, drawn, begun)
+    const asked = told?.denoiser ?? denoiser;
+    const prepared = await prepareBeside(asked, { ...draw.given, shown }, drawn, begun)
       .finally(() => shown?.dispose());
     const { noise, beside, start: initial = startImages(noise, draw, batch.indices, clean) } =
       prepared;
@@ -126,7 +139,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       start: initial,
       predict: guidedPredict(
         prepared.denoiser,
-        { ...conditionsOf(model, settings, batch.indices), beside },
+        { ...conditions, beside },
         plan.guidances,
         plan.sampler.plugin.takesShift === true,
       ),
@@ -136,11 +149,10 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
     }).finally(() => {
       initial.dispose();
       beside?.dispose();
+      told?.embeddings.dispose();
     });
-    if (draw.releases && codec.factor > 1 && number === batches - 1) {
-      await releaseNetworks(denoiser);
-    }
-    const pixels = await codec.decode(x).finally(() => x.dispose());
+    if (last && codec.factor > 1) await releaseNetworks(denoiser);
+    const pixels = await codec.decode(x, { ...around, noise }).finally(() => x.dispose());
     const bitmaps = toBitmaps(pixels.data, pixels.shape);
     yield { ...batch, bitmaps: edit?.finish ? bitmaps.map(edit.finish) : bitmaps, pixels };
   }

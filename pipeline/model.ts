@@ -31,6 +31,7 @@ import { isThere } from "./files.ts";
 import { convertCompVis, isCompVis } from "./converted.ts";
 import { describeClassifierFile, inFile, openCheckpoint } from "./openai.ts";
 import { openText, type TextEncoder, textOf } from "./text.ts";
+import { checkParts, openUnClip, type UnClip, UNCLIP_DEFAULTS } from "./unclip.ts";
 import { openUNet, type UNet, unetOf } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
@@ -61,6 +62,8 @@ export interface Model {
   readonly autoencoder?: Autoencoder | undefined;
   /** What reads prompts, where the UNet takes such. */
   readonly text?: TextEncoder | undefined;
+  /** What stands around the UNet where that is a decoder of unCLIP. */
+  readonly unclip?: UnClip | undefined;
   readonly scheduler: SchedulerConfig;
   /** How a small image that the network is shown is noised, where it is told so. */
   readonly lowRes?: SchedulerConfig | undefined;
@@ -73,13 +76,16 @@ export interface Model {
 }
 
 /** Height and width of a model's images in pixels; 32 where its configuration does not say. */
-export function edgeOf(model: Pick<Model, "unet" | "autoencoder">): number {
+export function edgeOf(model: Pick<Model, "unet" | "autoencoder" | "unclip">): number {
   return (model.unet.edge ?? 32) * factorOf(model);
 }
 
-/** Pixels along the side of one of what a sampler moves: 1, or more where those are latents. */
-export function factorOf({ autoencoder }: Pick<Model, "autoencoder">): number {
-  return autoencoder ? latentFactor(autoencoder) : 1;
+/**
+ * Pixels along the side of one of what a sampler moves: 1, or more where those are latents or a small
+ * image.
+ */
+export function factorOf({ autoencoder, unclip }: Pick<Model, "autoencoder" | "unclip">): number {
+  return unclip?.superResolution.factor ?? (autoencoder ? latentFactor(autoencoder) : 1);
 }
 
 /** The channels of what a sampler moves: pixels or latents. */
@@ -101,6 +107,9 @@ export function learnsVariance(model: Pick<Model, "unet" | "autoencoder">): bool
 const WEIGHTS = new URL("../weights/", import.meta.url);
 const UNET_FILE = "diffusion_pytorch_model.safetensors";
 const CLASSIFIER_FILE = "model.safetensors";
+
+/** Folders of the network that a sampler asks. */
+const NETWORKS = ["unet", "decoder"] as const;
 
 /** The names of the bundled models. */
 export function bundledModels(): string[] {
@@ -151,7 +160,8 @@ export function isModel(spec: string): boolean {
   const repository = isThere(spec) ? undefined : parseRepository(spec);
   if (repository !== undefined && findPulled(hubOf(), repository) !== undefined) return true;
   if (isWeightsFile(spec) && isThere(spec)) return true;
-  return bundledModels().includes(spec) || isThere(join(spec, "unet", "config.json")) ||
+  return bundledModels().includes(spec) ||
+    NETWORKS.some((name) => isThere(join(spec, name, "config.json"))) ||
     isThere(join(spec, UNET_FILE));
 }
 
@@ -225,10 +235,10 @@ function readLabels(path: string, { classes: embeds }: UNet): string[] {
   );
 }
 
-/** Checks what a model recommends for its sampling. */
-function readRecommended(path: string): Recommended {
-  if (!isThere(path)) return {};
-  const { sampler, steps, guidance, spacing } = readJson(path);
+/** Checks what a model recommends for its sampling, beside what goes without saying. */
+function readRecommended(path: string, own: Recommended): Recommended {
+  if (!isThere(path)) return own;
+  const { sampler, steps, guidance, spacing } = { ...own, ...readJson(path) };
   const fail = (key: string, wanted: string) =>
     new TypeError(`Cannot use "${path}": ${key} must be ${wanted}`);
   const isText = (value: unknown) => value === undefined || typeof value === "string";
@@ -302,23 +312,28 @@ export function openModel(spec: string, options: OpenOptions = {}): Model {
       } with "${spec}": it goes with a file of weights, a folder says what it is`,
     );
   }
-  const nested = isThere(join(folder, "unet"));
-  if (!nested && !isThere(join(folder, "config.json"))) {
+  const nested = NETWORKS.find((name) => isThere(join(folder, name)));
+  if (nested === undefined && !isThere(join(folder, "config.json"))) {
     throw new Deno.errors.NotFound(
       `Cannot use "${folder}" as a model: it has neither a folder unet/ nor a config.json`,
     );
   }
   const weightsOf = (folder: string) => openWeights(folder, variant);
-  const unet = openUNet(nested ? join(folder, "unet") : folder, weightsOf);
   const indexPath = join(folder, "model_index.json");
   const pipeline = isThere(indexPath) ? readJson(indexPath)["_class_name"] : undefined;
+  const decodes = nested === "decoder";
+  if (decodes) checkParts(folder, pipeline);
+  const unet = openUNet(join(folder, nested ?? ""), weightsOf);
   const latents = ["vae", "vqvae"].map((part) => join(folder, part)).find(isThere);
   const autoencoder = latents === undefined ? undefined : openAutoencoder(latents, weightsOf);
-  const schedulerPath = nested
-    ? join(folder, "scheduler", "scheduler_config.json")
-    : join(folder, "scheduler_config.json");
+  const schedulerPath = join(
+    folder,
+    decodes ? "decoder_scheduler" : nested === undefined ? "" : "scheduler",
+    "scheduler_config.json",
+  );
   const own = isThere(schedulerPath) ? readJson(schedulerPath) : { _class_name: "DDPMScheduler" };
   const text = isThere(join(folder, "text_encoder")) ? openText(folder, weightsOf) : undefined;
+  const unclip = decodes ? openUnClip(folder, { unet, text }, weightsOf) : undefined;
   const lowResPath = join(folder, "low_res_scheduler", "scheduler_config.json");
   const classifierFolder = classifier ?? join(folder, "classifier");
   checkChannels({ unet, autoencoder });
@@ -331,15 +346,19 @@ export function openModel(spec: string, options: OpenOptions = {}): Model {
     unet,
     autoencoder,
     text,
+    unclip,
     lowRes: isThere(lowResPath) ? readJson(lowResPath) : undefined,
-    scheduler: text === undefined ? own : stableScheduler(own),
+    scheduler: text === undefined || unclip !== undefined ? own : stableScheduler(own),
     // A classifier whose training has just begun has no configuration yet.
     classifier: classifier !== undefined || isThere(join(classifierFolder, "config.json"))
       ? openClassifier(classifierFolder)
       : undefined,
     labels,
     nullClass: classes !== null && classes > labels.length ? labels.length : undefined,
-    recommended: readRecommended(join(folder, "sampling.json")),
+    recommended: readRecommended(
+      join(folder, "sampling.json"),
+      decodes ? UNCLIP_DEFAULTS.decoder : {},
+    ),
   };
 }
 

@@ -18,12 +18,16 @@ import {
   processOf,
   type Route,
   routeOf,
+  type SchedulerConfig,
+  schedulerName,
   sigmaRoute,
   spacingOf,
   timestepRoute,
 } from "../schedules/mod.ts";
+import { inFloat32 } from "./float32.ts";
 import type { Model } from "./model.ts";
 import { clippingOf, samplerOf } from "./scheduler.ts";
+import { type UnClip, UNCLIP_DEFAULTS } from "./unclip.ts";
 
 /** What may be asked for; the model's recommendation stands where a field is absent. */
 export interface Wishes {
@@ -37,6 +41,10 @@ export interface Wishes {
   readonly timesteps?: readonly number[] | undefined;
   /** Sigmas to visit, instead of a rule; the last is where the run ends. */
   readonly sigmas?: readonly number[] | undefined;
+  /** Of unCLIP: steps of its prior and how far guidance leads those, and steps that enlarge. */
+  readonly priorSteps?: number | undefined;
+  readonly priorScale?: number | undefined;
+  readonly superResSteps?: number | undefined;
   /** How much of the path a picture goes down, and how a part of it is kept. */
   readonly edit?: Pick<EditSettings, "strength" | "inpaint"> | undefined;
 }
@@ -54,10 +62,19 @@ export interface Plan extends Pick<Wishes, "timesteps" | "sigmas"> {
   readonly start?: number | undefined;
   /** Where the levels are from. */
   readonly process: Process;
+  /** What an unCLIP draws before and behind x. */
+  readonly around?: Around | undefined;
+}
+
+/** The runs of unCLIP around its decoder's. */
+export interface Around {
+  readonly prior: Plan;
+  readonly priorScale: number;
+  readonly superResolution: Plan;
 }
 
 /** What a plan takes of a model. */
-export type Sampled = Pick<Model, "scheduler" | "recommended" | "text">;
+export type Sampled = Pick<Model, "scheduler" | "recommended" | "text" | "unclip">;
 
 /** The guidance of models that read prompts, as those of Stable Diffusion were shown. */
 const TEXT_GUIDANCE = "cfg,scale=7.5";
@@ -76,7 +93,9 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   if (wishes.sampler === undefined) refuseCode("sampler", [recommended.sampler ?? "ddim"]);
   if (wishes.guidance === undefined) refuseCode("guidance", recommended.guidance ?? []);
   const name = wishes.sampler ?? recommended.sampler ?? samplerOf(scheduler);
-  const sampler = await choosePlugin("sampler", name, builtinSamplers, { aliases });
+  const chosen = await choosePlugin("sampler", name, builtinSamplers, { aliases });
+  const rounds = schedulerName(scheduler) === "UnCLIPScheduler" && chosen.plugin.name === "ddpm";
+  const sampler = rounds ? inFloat32(chosen) : chosen;
   const asked = wishes.guidance ?? recommended.guidance ?? (model.text ? [TEXT_GUIDANCE] : []);
   if (asked.includes("none") && asked.length > 1) {
     throw new RangeError('Cannot use guidance "none" together with others: leave one of them out');
@@ -89,6 +108,7 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
   const process = processOf(scheduler);
   const { levels, start, spacing, sigmas } = chooseRoute(model, process, wishes);
   const visited = editedPath(sampler, levels, process, wishes.edit);
+  const around = await planAround(model.unclip, wishes);
   return {
     sampler,
     guidances,
@@ -99,6 +119,35 @@ export async function makePlan(model: Sampled, wishes: Wishes): Promise<Plan> {
     levels: visited,
     start: visited[0] === levels[0] ? start : undefined,
     process,
+    ...around && { around },
+  };
+}
+
+/** Plans what stands around an unCLIP decoder; another model has no such wishes. */
+async function planAround(unclip: UnClip | undefined, wishes: Wishes): Promise<Around | undefined> {
+  const { priorSteps, priorScale, superResSteps } = wishes;
+  if (unclip === undefined) {
+    const typed = {
+      "prior-steps": priorSteps,
+      "prior-scale": priorScale,
+      "super-res-steps": superResSteps,
+    };
+    const found = Object.entries(typed).find(([, wish]) => wish !== undefined);
+    if (found === undefined) return undefined;
+    throw new RangeError(`Cannot use --${found[0]} with this model: only those of unCLIP take it`);
+  }
+  const of = (scheduler: SchedulerConfig, steps: number, guidance: readonly string[]) =>
+    makePlan({ scheduler, recommended: {} }, { steps, guidance });
+  const scale = priorScale ?? UNCLIP_DEFAULTS.priorScale;
+  const guidance = scale === 1 ? [] : [`cfg,scale=${scale}`];
+  return {
+    prior: await of(unclip.prior.scheduler, priorSteps ?? UNCLIP_DEFAULTS.priorSteps, guidance),
+    priorScale: scale,
+    superResolution: await of(
+      unclip.superResolution.scheduler,
+      superResSteps ?? UNCLIP_DEFAULTS.superResSteps,
+      [],
+    ),
   };
 }
 

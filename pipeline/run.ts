@@ -24,7 +24,7 @@ export interface Run {
   /** Ends the run between two steps, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** After each step, with the images and what the model last saw behind them. */
-  onStep?(progress: Progress): void | Promise<void>;
+  readonly onStep?: ((progress: Progress) => void | Promise<void>) | undefined;
 }
 
 /** Where a run stands. */

@@ -28,10 +28,15 @@ export interface Settings {
   /** Pixels, where they are not the model's own. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
+  /** How an unCLIP drew before and behind its decoder. */
+  readonly unclip?: UnClipSettings | undefined;
   /** How far the image that the network was shown was noised. */
   readonly noiseLevel?: number | undefined;
   /** The variant of the weights that was preferred, such as `fp16`. */
   readonly variant?: string | undefined;
+  /** What a file of weights does not say of itself, as `--model-flags` and `--prediction` did. */
+  readonly modelFlags?: string | undefined;
+  readonly prediction?: "epsilon" | "v_prediction" | undefined;
   /** True where the network is given the null class, and the class steers guidance alone. */
   readonly unconditional: boolean;
   readonly steps: number;
@@ -50,6 +55,13 @@ export interface Settings {
   readonly lowRes?: string | undefined;
   /** What it begins with and keeps, where that is not noise alone. */
   readonly edit?: EditSettings | undefined;
+}
+
+/** What is to be said of the runs around a decoder of unCLIP. */
+export interface UnClipSettings {
+  readonly priorSteps: number;
+  readonly priorScale: number;
+  readonly superResSteps: number;
 }
 
 /** The key of {@linkcode Settings} among a PNG's texts. */
@@ -71,6 +83,7 @@ export function settingsText(
     `Model: ${settings.model}`,
     `RNG: ${settings.rng}`,
     ...settings.precision ? [`Precision: ${settings.precision}`] : [],
+    ...settings.unclip ? describeUnClip(settings.unclip) : [],
     ...settings.edit ? describeEdit(settings.edit) : [],
     `Version: denoise ${version}`,
   ].join(", ");
@@ -81,6 +94,13 @@ export function settingsText(
   ];
   const own = { ...settings, seed: String(settings.seed), version };
   return { parameters: [...texts, line].join("\n"), [KEY]: JSON.stringify(own) };
+}
+
+function describeUnClip({ priorSteps, priorScale, superResSteps }: UnClipSettings): string[] {
+  return [
+    `Prior: ${priorSteps} steps at scale ${priorScale}`,
+    `Super-resolution: ${superResSteps} steps`,
+  ];
 }
 
 /** The levels that a run visits, in short. */
@@ -110,7 +130,8 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   }
   const { model, seed, count, classes, unconditional, steps, sampler, guidance, rng } = value ?? {};
   const { spacing, timesteps, sigmas, precision, prompts, negative, clipSkip } = value ?? {};
-  const { width, height, noiseLevel, variant, lowRes } = value ?? {};
+  const { width, height, noiseLevel, variant, lowRes, unclip } = value ?? {};
+  const { modelFlags, prediction } = value ?? {};
   const isTexts = (list: unknown): list is string[] =>
     Array.isArray(list) && list.every((each) => typeof each === "string");
   const isNumbers = (list: unknown): list is number[] | undefined =>
@@ -131,7 +152,13 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
   if (!isOptional(noiseLevel, Number.isSafeInteger)) throw fail();
   if (!isOptional(variant, isText) || !isOptional(clipSkip, Number.isSafeInteger)) throw fail();
-  if (!isOptional(lowRes, isText)) throw fail();
+  if (!isOptional(lowRes, isText) || !isOptional(modelFlags, isText)) throw fail();
+  if (!isOptional(prediction, (it) => it === "epsilon" || it === "v_prediction")) throw fail();
+  const isUnClip = (it: unknown) => {
+    const { priorSteps, priorScale, superResSteps } = (it ?? {}) as Record<string, unknown>;
+    return isCount(priorSteps) && Number.isFinite(priorScale) && isCount(superResSteps);
+  };
+  if (!isOptional(unclip, isUnClip)) throw fail();
   const edit = value.edit === undefined ? undefined : parseEdit(value.edit);
   if (value.edit !== undefined && edit === undefined) throw fail();
   return {
@@ -149,9 +176,19 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     rng,
     ...precision && { precision },
     // Checked above.
-    ...({ prompts, negative, clipSkip, width, height, noiseLevel, variant, lowRes } as Partial<
-      Settings
-    >),
+    ...({
+      prompts,
+      negative,
+      clipSkip,
+      width,
+      height,
+      noiseLevel,
+      variant,
+      lowRes,
+      unclip,
+      modelFlags,
+      prediction,
+    } as Partial<Settings>),
     ...edit && { edit },
   };
 }
@@ -184,7 +221,9 @@ export function sizeOf(
   model: Model,
   { width = edgeOf(model), height = edgeOf(model) }: Pick<Settings, "width" | "height">,
 ): { readonly width: number; readonly height: number } {
-  const rate = model.unet.stride * factorOf(model);
+  const own = model.unet.stride * factorOf(model);
+  let rate = own;
+  while (rate % (model.unclip?.superResolution.first.stride ?? 1) !== 0) rate += own;
   for (const [side, size] of Object.entries({ width, height })) {
     if (size % rate !== 0) {
       throw new RangeError(

@@ -9,7 +9,7 @@ import { join } from "@std/path";
 import * as tf from "tfjs";
 import type { Compiled, Engine } from "../engines/engine.ts";
 import { openTokenizer, type Tokenizer } from "../models/clip_tokenizer.ts";
-import { type ClipTextConfig, parseClipTextConfig, textStates } from "../models/clip_text.ts";
+import { clipText, type ClipTextConfig, parseClipTextConfig } from "../models/clip_text.ts";
 import { readJson } from "../models/config.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Denoiser, Networks } from "./denoiser.ts";
@@ -71,6 +71,16 @@ export interface Prompts {
   readonly negative: string;
 }
 
+/** Texts as networks read them, each once and the negative one last; the caller disposes them. */
+export interface Embeddings {
+  /** The last states of their tokens, `[texts + 1, tokens, width]`. */
+  readonly states: tf.Tensor3D;
+  /** Each in the space of images, `[texts + 1, size]`, of encoders that project it there. */
+  readonly pooled?: tf.Tensor2D | undefined;
+  /** 1 for each token of a text and 0 for padding, `[texts + 1, tokens]`. */
+  readonly mask: tf.Tensor2D;
+}
+
 /** The model to whom these texts are its classes, the negative one its null class. */
 export function withPrompts(model: Model, { texts }: Prompts): Model {
   const labels = [...new Set(texts)];
@@ -85,19 +95,23 @@ export function withPrompts(model: Model, { texts }: Prompts): Model {
 export function guideByText(
   denoiser: Denoiser,
   prompts: Prompts,
-  embeddings: tf.Tensor3D,
+  embeddings: Embeddings,
 ): Denoiser {
+  const { prior } = denoiser;
+  const model = withPrompts(denoiser.model, prompts);
+  if (prior !== undefined) return { ...denoiser, model, before: prior.askedBy(embeddings) };
+  const told = (labels: tf.Tensor1D) => [tf.gather(embeddings.states, labels)];
   return {
     ...denoiser,
-    ...asClasses(denoiser, embeddings),
-    model: withPrompts(denoiser.model, prompts),
+    ...toldByClass(denoiser, told),
+    model,
     other: (name) => {
       const other = denoiser.other?.(name);
       if (other === undefined) throw new TypeError(`Cannot open ${name} here`);
-      const { labels, nullClass } = withPrompts(denoiser.model, prompts);
+      const { labels, nullClass } = model;
       return {
         ...other,
-        ...asClasses(other, embeddings),
+        ...toldByClass(other, told),
         model: { name: other.model.name, labels, nullClass },
       };
     },
@@ -106,16 +120,14 @@ export function guideByText(
 
 type Asked = Pick<Networks, "network" | "pullback" | "perturbed" | "attention">;
 
-/** Networks whose classes are rows of embeddings. */
-function asClasses(
+/** Networks that are told something else in place of classes. */
+export function toldByClass(
   { network, pullback, perturbed, attention }: Asked,
-  embeddings: tf.Tensor3D,
+  told: (labels: tf.Tensor1D) => tf.Tensor[] | Promise<tf.Tensor[]>,
 ): Asked {
   const wrap = (compiled: Compiled, place: number): Compiled => {
-    const asked: Compiled = (...inputs) => {
-      const labels = inputs[place] as tf.Tensor1D;
-      return compiled(...inputs.with(place, tf.gather(embeddings, labels)));
-    };
+    const asked: Compiled = async (...inputs) =>
+      await compiled(...inputs.toSpliced(place, 1, ...await told(inputs[place] as tf.Tensor1D)));
     asked.release = async () => await compiled.release?.();
     return asked;
   };
@@ -130,11 +142,9 @@ function asClasses(
 /** Turns texts into what the network reads of them. */
 export interface Encoder {
   /**
-   * One embedding for each text and the last for the negative one, `[texts + 1, tokens, width]`.
-   *
    * @param onCut is told what of a text is too long to be read.
    */
-  encode(prompts: Prompts, onCut?: (text: string, cut: string) => void): Promise<tf.Tensor3D>;
+  encode(prompts: Prompts, onCut?: (text: string, cut: string) => void): Promise<Embeddings>;
   /** Frees what it computes with; a later text loads it again. */
   release(): Promise<void>;
 }
@@ -147,24 +157,43 @@ export interface Encoder {
 export function loadEncoder(text: TextEncoder, engine: Engine, skip = 0): Encoder {
   const { config, weights, tokenizer } = text;
   const network: Compiled = engine.compile(
-    (scope, ids) => [textStates(scope, config, ids as tf.Tensor2D, skip)],
+    (scope, ids) => {
+      const { last, projected } = clipText(scope, config, ids as tf.Tensor2D, skip);
+      return projected === undefined ? [last] : [last, projected];
+    },
     weights,
   );
   return {
     async encode({ texts, negative }, onCut) {
-      const parts: tf.Tensor3D[] = [];
+      const parts: Embeddings[] = [];
       for (const text of [...new Set(texts), negative]) { // one by one: a session for one shape
-        const { ids, cut } = tokenizer.encode(text);
+        const { ids, used, cut } = tokenizer.encode(text);
         if (cut !== "") onCut?.(text, cut);
         const input = tf.tensor2d(ids, [1, ids.length], "int32");
-        const [embedding] = await network(input);
+        const [states, pooled] = await network(input) as [tf.Tensor3D, tf.Tensor2D | undefined];
         input.dispose();
-        if (embedding !== undefined) parts.push(embedding as tf.Tensor3D);
+        const mask = tf.tensor2d(Float32Array.from(ids, (_, i) => Number(i < used)), input.shape);
+        parts.push({ states, pooled, mask });
       }
-      const all = tf.concat(parts);
-      tf.dispose(parts);
-      return all;
+      return stack(parts);
     },
     release: async () => await network.release?.(),
   };
+}
+
+/** Embeddings one after another in place of each. */
+function stack(parts: readonly Embeddings[]): Embeddings {
+  const vectors = parts.flatMap(({ pooled }) => pooled ?? []);
+  const all = {
+    states: tf.concat(parts.map(({ states }) => states)),
+    pooled: vectors.length > 0 ? tf.concat(vectors) : undefined,
+    mask: tf.concat(parts.map(({ mask }) => mask)),
+  };
+  parts.forEach(disposeEmbeddings);
+  return all;
+}
+
+/** Frees embeddings. */
+export function disposeEmbeddings({ states, pooled, mask }: Embeddings): void {
+  tf.dispose([states, pooled, mask]);
 }

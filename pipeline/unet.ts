@@ -139,10 +139,11 @@ const KINDS: Readonly<
         },
         ...labelsOf(config),
       ],
-      answer: (scope, x, t, text, labels) =>
+      answer: (scope, x, t, text, labels, mask) =>
         unet2dCondition(scope, config, x as tf.Tensor4D, t as tf.Tensor1D, {
           text: text as tf.Tensor3D,
           labels: labels as tf.Tensor1D | undefined,
+          mask: mask as tf.Tensor2D | undefined, // of unCLIP's decoder
         }),
     };
   },

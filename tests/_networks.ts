@@ -147,16 +147,16 @@ const KINDS: Readonly<Record<string, Kind>> = {
       const config = parseUnClipTextProjConfig(values, path);
       return (scope, given) => {
         // The fixture has one batch: the unconditional half before the conditional one.
-        const [images, pooled, texts] = [two(given.image), two(given.pooled), three(given.text)];
-        const half = (index: number) =>
-          [
-            index === 0 ? null : images,
-            tf.slice(pooled, [index, 0], [1, -1]),
-            tf.slice(texts, [index, 0, 0], [1, -1, -1]),
-          ] as const;
-        const [none, some] = [0, 1].map((index) => unClipTextProj(scope, config, ...half(index)));
-        if (none === undefined || some === undefined) return [];
-        return [tf.concat([none.text, some.text]), tf.concat([none.labels, some.labels])];
+        const images = tf.tile(two(given.image), [2, 1]);
+        const texts = [two(given.pooled), three(given.text)] as const;
+        const { text, labels } = unClipTextProj(
+          scope,
+          config,
+          images,
+          tf.tensor1d([0, 1]),
+          ...texts,
+        );
+        return [text, labels];
       };
     },
   },

@@ -14,9 +14,9 @@ import type { Pixels } from "../pipeline/codec.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
 import { drawBatches } from "../pipeline/draw.ts";
 import { type Model, openModel } from "../pipeline/model.ts";
-import { makePlan, type Plan, specOf } from "../pipeline/plan.ts";
+import { makePlan, type Plan, specOf, type Wishes } from "../pipeline/plan.ts";
 import { type Settings, sizeOf } from "../pipeline/settings.ts";
-import { guideByText, loadEncoder } from "../pipeline/text.ts";
+import { disposeEmbeddings, guideByText, loadEncoder } from "../pipeline/text.ts";
 import type { Images } from "../plugin.ts";
 import type { Measure } from "./compare.ts";
 import type { Found, Recorded } from "./mod.ts";
@@ -31,6 +31,8 @@ interface Run {
   readonly prompt: string;
   readonly negative: string;
   readonly scale?: number | undefined;
+  /** What an unCLIP draws before and behind x. */
+  readonly around: Pick<Wishes, "priorSteps" | "priorScale" | "superResSteps">;
   /** Pixels, where they are not the model's own. */
   readonly width?: number | undefined;
   readonly height?: number | undefined;
@@ -64,15 +66,23 @@ function readRun(
   const isNumber = optional((value): value is number => Number.isFinite(value));
   const isList = (value: unknown): value is number[] =>
     Array.isArray(value) && value.length > 0 && value.every(isCount);
+  // Of unCLIP's three runs the decoder's is the one that others have.
+  const own = (key: string) => values[`decoder_${key}`] === undefined ? key : `decoder_${key}`;
+  const isSteps = optional(isCount);
   return {
     seeds: values["seeds"] === undefined
       ? [read("seed", "an integer", isCount)]
       : read("seeds", "a list of integers", isList),
-    steps: read("num_inference_steps", "an integer", isCount),
+    steps: read(own("num_inference_steps"), "an integer", isCount),
     eta: read("eta", "a number", isNumber),
     prompt: read("prompt", "a text", isText) ?? "",
     negative: read("negative_prompt", "a text", isText) ?? "",
-    scale: read("guidance_scale", "a number", isNumber),
+    scale: read(own("guidance_scale"), "a number", isNumber),
+    around: {
+      priorSteps: read("prior_num_inference_steps", "an integer", isSteps),
+      priorScale: read("prior_guidance_scale", "a number", isNumber),
+      superResSteps: read("super_res_num_inference_steps", "an integer", isSteps),
+    },
     width: read("width", "a number", isNumber),
     height: read("height", "a number", isNumber),
     strength: read("strength", "a number", isNumber),
@@ -127,10 +137,10 @@ export async function* runPipeline(
 }
 
 /** The run's own sampler, but for what the record says of it. */
-async function planOf(model: Model, { steps, eta, scale, strength }: Run): Promise<Plan> {
+async function planOf(model: Model, { steps, eta, scale, strength, around }: Run): Promise<Plan> {
   const edit = strength === undefined ? undefined : { strength };
   const guidance = model.text && scale !== undefined ? [`cfg,scale=${scale}`] : undefined;
-  const plan = await makePlan(model, { steps, guidance, edit });
+  const plan = await makePlan(model, { steps, guidance, edit, ...around });
   const { name } = plan.sampler.plugin;
   if (eta === undefined || name !== "ddim") return plan;
   return await makePlan(model, { steps, guidance, edit, sampler: `ddim,eta=${eta}` });
@@ -148,23 +158,24 @@ async function readTexts(denoiser: Denoiser, { prompt, negative }: Run): Promise
   const encoder = loadEncoder(text, denoiser.engine);
   const embeddings = await encoder.encode(prompts);
   await encoder.release();
-  const [, tokens, width] = embeddings.shape;
-  const rows = await embeddings.data() as Float32Array;
+  // As diffusers calls them: unCLIP's are the vectors.
+  const shown = denoiser.prior === undefined ? embeddings.states : embeddings.pooled;
   const ids = [negative, prompt].flatMap((text_) => [...text.tokenizer.encode(text_).ids]);
-  const part = (name: string, first: number): Found => ({
+  const rows = await shown?.data() as Float32Array;
+  const part = (name: string, index: number): Found => ({
     name,
-    shape: [1, tokens, width],
-    data: rows.subarray(first * tokens * width, (first + 1) * tokens * width),
+    shape: [1, ...shown?.shape.slice(1) ?? []],
+    data: rows.subarray(index * rows.length / 2, (index + 1) * rows.length / 2),
     measure: "element",
   });
   return {
     denoiser: guideByText(denoiser, prompts, embeddings),
     found: [
-      { name: "input_ids", shape: [2, tokens], data: ids, measure: "exact" },
+      { name: "input_ids", shape: [2, ids.length / 2], data: ids, measure: "exact" },
       part("prompt_embeds", 0),
       part("negative_prompt_embeds", 1),
     ],
-    dispose: () => embeddings.dispose(),
+    dispose: () => disposeEmbeddings(embeddings),
   };
 }
 
@@ -178,6 +189,16 @@ async function* drawOnce(
   const states: Float32Array[][] = []; // by step and image
   const pixels: Float32Array[] = [];
   const noise: Float32Array[] = [];
+  const told: Float32Array[] = []; // embeddings of images
+  const { before } = denoiser;
+  const watched: Denoiser = {
+    ...denoiser,
+    before: before && (async (...given) => {
+      const drawn = await before(...given);
+      told.push(await drawn.embeddings.data() as Float32Array);
+      return drawn;
+    }),
+  };
   let shape: readonly number[] = []; // of pixels, NHWC
   const side = (axis: 1 | 2, own: number | undefined) =>
     besideOf(model) === "small" ? (init?.shape[axis] ?? 0) * codec.factor : own;
@@ -197,7 +218,7 @@ async function* drawOnce(
       guidance: plan.guidances.map(specOf),
       rng: "torch",
     };
-    const batches = drawBatches(denoiser, {
+    const batches = drawBatches(watched, {
       plan,
       settings,
       first: 0,
@@ -233,6 +254,13 @@ async function* drawOnce(
   yield { name: "timesteps", shape: [times.length], data: times, measure: "exact", shared: true };
   for (const name of ["traj", "latents"]) {
     yield of(name, [states.length, ...latent], states.flat());
+  }
+  if (before !== undefined) {
+    const small = states.at(-1)?.map((state) =>
+      state.map((value) => Math.min(1, Math.max(-1, value)))
+    );
+    yield of("image_embeddings", [length, told[0]?.length ?? 0], told);
+    yield of("image_small", latent, small ?? []);
   }
   const decoded = pixels.map((data) =>
     tf.tidy(() => planes(tf.tensor4d(data, [1, height, width, depth])))

@@ -7,7 +7,8 @@
 import type { Engine } from "../../engines/engine.ts";
 import type { Options, Plugin, Values } from "../../plugin.ts";
 import type { Features } from "../algebra/matrix.ts";
-import type { Pixels, Preprocess } from "../resize.ts";
+import type { Pixels } from "../../images/resample.ts";
+import type { Preprocess } from "../resize.ts";
 
 /** What is seen in some images. */
 export interface Extracted {
@@ -21,6 +22,7 @@ export interface Extracted {
 
 /** An extractor that is ready. */
 export interface Extractor {
+  /** @param pixels On the scale of bytes, which need not be whole numbers. */
   extract(pixels: Pixels): Promise<Extracted>;
   dispose(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import { dirname, resolve } from "@std/path";
 import type { Parcel } from "../../engines/onnx/messages.ts";
 import { type Session, startRuntime } from "../../engines/onnx/session.ts";
-import type { Pixels } from "../resize.ts";
+import type { Pixels } from "../../images/resample.ts";
 import { type FeaturesPlugin, rowsFrom } from "./extractor.ts";
 
 const options = {

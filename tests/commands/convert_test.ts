@@ -6,10 +6,11 @@ import { readJson } from "../../models/config.ts";
 import { loadedParameters } from "../../models/parameters.ts";
 import { encodeSafetensors, type NewTensor } from "../../models/safetensors.ts";
 import { scopeOf } from "../../models/scope.ts";
+import { noiseStream } from "../../noise/mod.ts";
 import { openModel, openWeights } from "../../pipeline/model.ts";
 import cases from "../fixtures/compvis/names.json" with { type: "json" };
 import { differencesOf, folderOf, unetOf } from "../_parity.ts";
-import { check, filesOf, refuse, succeed } from "./_main.ts";
+import { check, filesOf, readPng, refuse, succeed } from "./_main.ts";
 import { writeTiny } from "./_tiny.ts";
 
 for (const [name, heads] of [["legacy-pt", "16"], ["neworder", "16"]] as const) {
@@ -107,6 +108,56 @@ check("sample and info open Stable Diffusion in one file as its folder", async (
   const { stdout } = await succeed("info", input, ...tokenizer);
   assertStringIncludes(new TextDecoder().decode(stdout), "UNet2DConditionModel");
 });
+
+/**
+ * The same with weights that draw something, room for the tokens of `clip-tokenizer`, and a UNet that
+ * reads what its text encoder gives.
+ */
+async function writeDrawing(path: string, kind: "sd1" | "sd2"): Promise<void> {
+  const noise = noiseStream("philox", 1);
+  const tensors = Object.entries(cases[kind].stored).map(([name, stored]): [string, NewTensor] => {
+    const [first = 1, ...sides] = stored as number[];
+    const rest = /attn2\.to_[kv]\.weight$/.test(name) ? [64] : sides;
+    const rows = name.endsWith("token_embedding.weight")
+      ? 624
+      : name.endsWith("position_embedding.weight") || name.endsWith("positional_embedding")
+      ? 77
+      : first;
+    const fan = rest.reduce((product, size) => product * size, 1);
+    const isScale = rest.length === 0 && name.endsWith("weight");
+    const values = noise.normal(rows * fan)
+      .map((value) => rest.length > 0 ? value / Math.sqrt(fan) : Number(isScale) + value / 10);
+    return [name, { shape: [rows, ...rest], values }];
+  });
+  await Deno.writeFile(path, encodeSafetensors(new Map(tensors)));
+}
+
+for (
+  const [kind, prediction] of [["sd1", []], ["sd2", ["--prediction", "v_prediction"]]] as const
+) {
+  check(`sample draws from one file of ${kind} what it draws from its folder`, async (folder) => {
+    const [input, made] = [join(folder, "sd.safetensors"), join(folder, "made")];
+    await writeDrawing(input, kind);
+    const tokenizer = ["--tokenizer", folderOf("clip-tokenizer")];
+    await succeed("convert", input, "-o", made, ...tokenizer, ...prediction);
+    const small = ["--width", "16", "--height", "16", "--steps", "2", "--seed", "1"];
+    const asked = ["--prompt", "a small red cat", ...small];
+    const draw = async (name: string, ...args: string[]) => {
+      const out = join(folder, `${name}.png`);
+      await succeed("sample", ...args, "-o", out);
+      return await readPng(out);
+    };
+    const { pixels } = await draw("file", input, ...tokenizer, ...prediction, ...asked);
+    assert(new Set(pixels).size > 32, "a picture of few values says little");
+    assertEquals((await draw("folder", made, ...asked)).pixels, pixels);
+    const { stdout } = await succeed("metadata", join(folder, "file.png"), "--json");
+    assertEquals(JSON.parse(new TextDecoder().decode(stdout)).denoise.prediction, prediction[1]);
+    const from = ["--from", join(folder, "file.png")];
+    assertEquals((await draw("again", input, ...tokenizer, ...from)).pixels, pixels);
+    const other = await draw("other", made, ...asked, "--prompt", "a dog");
+    assert(String(other.pixels) !== String(pixels));
+  });
+}
 
 check("convert asks what Stable Diffusion 2 predicts", async (folder) => {
   const input = join(folder, "sd2.safetensors");

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { run } from "../cli/_run.ts";
+import { encodeSafetensors, readSafetensors } from "../../models/safetensors.ts";
+import { unCLIP } from "../verification/_copy.ts";
 import { check, denoise, refuse, succeed } from "./_main.ts";
 import { editJson, writeTiny } from "./_tiny.ts";
 
@@ -49,6 +51,33 @@ check("info --json says what sample would do, without the right to write", async
     spacing: "leading,offset=0,extra=false,lambda_min=-100,final=zero,start=auto",
     recommended: true,
   });
+});
+
+check("info shows every network of unCLIP and checks it", async (folder) => {
+  const model = await unCLIP("guided", folder);
+  const { stdout } = await succeed("info", model);
+  for (
+    const line of [
+      "  network          UNet2DConditionModel, ",
+      "  prior            PriorTransformer, ",
+      "  text_proj        UnCLIPTextProjModel, ",
+      "  super_res_last   UNet2DModel, ",
+      "  images           16x16, RGB",
+      "  predicts         epsilon, with learned variance",
+      "  sampling         ddpm,variance=model; 25 steps,",
+    ]
+  ) assertStringIncludes(text(stdout), line);
+  for (const part of ["prior", "text_proj", "super_res_first"]) {
+    const path = join(model, part, "diffusion_pytorch_model.safetensors");
+    const { tensors } = readSafetensors(path);
+    const [first, ...rest] = [...tensors.values()].map(({ name, shape, read }) =>
+      [name, { shape, values: read() }] as const
+    );
+    await Deno.writeFile(path, encodeSafetensors(new Map(rest)));
+    const { code, stdout } = await denoise("info", model);
+    assertEquals(code, 1);
+    assertStringIncludes(text(stdout), `  ${part}: ${first?.[0]} [`);
+  }
 });
 
 check("info names all tensors that do not fit, and fails", async (folder) => {

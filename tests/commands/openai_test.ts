@@ -41,6 +41,24 @@ check("sample draws from OpenAI's file as from a folder with its configuration",
   assertEquals((await readPng(out)).pixels, (await readPng(other)).pixels);
 });
 
+check("sample repeats what a file does not say from its PNG", async (folder) => {
+  const { model } = await writeFiles(folder);
+  const [out, again] = [join(folder, "a.png"), join(folder, "b.png")];
+  await succeed("sample", model, ...common, "--model-flags", FLAGS, "-o", out);
+  await succeed("sample", model, "--engine", "cpu", "--from", out, "-o", again);
+  assertEquals((await readPng(again)).pixels, (await readPng(out)).pixels);
+  const cosine = FLAGS.replace("linear", "cosine");
+  await succeed(
+    ...["sample", model, "--engine", "cpu", "--from", out, "-o", again],
+    ...["--model-flags", cosine],
+  );
+  assert(String((await readPng(again)).pixels) !== String((await readPng(out)).pixels));
+  const { stdout } = await succeed("metadata", again, "--json");
+  const { denoise } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals(denoise.modelFlags, cosine);
+  await succeed("sample", "digits", "--from", out, "--dry-run"); // which says itself
+});
+
 check("sample follows a classifier from a file of its own", async (folder) => {
   const { model, classifier } = await writeFiles(folder);
   const draw = ["sample", model, ...common, "--model-flags", FLAGS];

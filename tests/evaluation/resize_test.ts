@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { pillowBicubic, preprocess, resample } from "../../evaluation/resize.ts";
+import { preprocess } from "../../evaluation/resize.ts";
 import expected from "../fixtures/evaluation/expected.json" with { type: "json" };
 import { words } from "./_formula.ts";
 
@@ -19,10 +19,3 @@ for (const wanted of expected.resized) {
     });
   }
 }
-
-Deno.test("resample() keeps images apart and what is plain as it is", () => {
-  const values = Float32Array.from({ length: 2 * 5 * 4 }, (_, i) => i < 20 ? 7 : 9);
-  const { values: out } = resample({ values, shape: [2, 5, 4, 1] }, 3, 8, pillowBicubic);
-  assertEquals(out.length, 48);
-  out.forEach((value, i) => assertAlmostEquals(value, i < 24 ? 7 : 9, 1e-5));
-});

@@ -25,6 +25,7 @@ function assertTokens(folder: string): void {
   for (const { text, ids, padded } of tokens.prompts) {
     const found = encode(text);
     assertEquals([...found.ids], padded, text);
+    assertEquals(found.used, Math.min(ids.length, length), text);
     assertEquals(found.cut !== "", ids.length > length, text);
   }
 }

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import * as tf from "tfjs";
 import { drawLatents, parseAutoencoderKLConfig, posteriorOf } from "../../models/autoencoder_kl.ts";
-import { clipText, parseClipTextConfig, textStates } from "../../models/clip_text.ts";
+import { clipText, parseClipTextConfig } from "../../models/clip_text.ts";
 import { readJson } from "../../models/config.ts";
 import { loadedParameters } from "../../models/parameters.ts";
 import { type Scope, scopeOf } from "../../models/scope.ts";
@@ -52,18 +52,17 @@ Deno.test("posteriorOf() keeps variances finite, drawLatents() scales noise by t
   assertAlmostEquals(drawn[2]!, 3 + 3, 1e-5);
 });
 
-Deno.test("textStates() leaves layers out before the final norm, and refuses to skip all", async () => {
+Deno.test("clipText() leaves layers out before the final norm, and refuses to skip all", async () => {
   const path = `${folderOf("networks/clip-deep")}/config.json`;
   const config = parseClipTextConfig(readJson(path), path);
   const ids = tf.tensor2d([[38, 4, 39, 39]], undefined, "int32");
   await withScope("networks/clip-deep", (scope) => {
-    const { last, states } = clipText(scope, config, ids);
+    const { states } = clipText(scope, config, ids);
     const same = (a: tf.Tensor, b: tf.Tensor) => assertEquals([...a.dataSync()], [...b.dataSync()]);
-    same(textStates(scope, config, ids, 0), last);
     const short = { ...config, num_hidden_layers: 3 };
-    same(textStates(scope, config, ids, 1), clipText(scope, short, ids).last);
+    same(clipText(scope, config, ids, 1).last, clipText(scope, short, ids).last);
     same(clipText(scope, short, ids).states.at(-1)!, states.at(-2)!);
-    assertThrows(() => textStates(scope, config, ids, 4), RangeError, "from 0 to 3");
+    assertThrows(() => clipText(scope, config, ids, 4), RangeError, "from 0 to 3");
     const long = tf.zeros<tf.Rank.R2>([1, 12], "int32");
     assertThrows(() => clipText(scope, config, long), RangeError, "takes 11");
   });

@@ -1,5 +1,7 @@
+import { assert } from "@std/assert";
 import { ensureDir } from "@std/fs";
 import { join } from "@std/path";
+import { encodeSafetensors, type NewTensor, readSafetensors } from "../../models/safetensors.ts";
 import { folderOf } from "../_parity.ts";
 
 /** Copies a folder with its folders; resolves to the copy. */
@@ -33,4 +35,23 @@ export async function stableDiffusion(folder: string): Promise<string> {
     await copyFolder(folderOf(name), join(copy, part));
   }
   return copy;
+}
+
+/** A run of unCLIP beside the pipeline, whose tokenizer others have too. */
+export async function unCLIP(run: string, folder: string): Promise<string> {
+  const copy = await copyFolder(folderOf("unclip/model"), join(folder, "unclip"));
+  await copyFolder(folderOf("clip-tokenizer"), join(copy, "tokenizer"));
+  return await copyFolder(folderOf(`unclip/${run}`), copy);
+}
+
+/** Adds to one value of one tensor. */
+export async function changeWeight(path: string, name: string, by: number): Promise<void> {
+  const tensors = new Map<string, NewTensor>();
+  for (const { name, shape, read } of readSafetensors(path).tensors.values()) {
+    tensors.set(name, { shape, values: read() });
+  }
+  const changed = tensors.get(name);
+  assert(changed !== undefined);
+  changed.values[0]! += by;
+  await Deno.writeFile(path, encodeSafetensors(tensors));
 }

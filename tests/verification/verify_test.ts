@@ -1,22 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { encodeSafetensors, type NewTensor, readSafetensors } from "../../models/safetensors.ts";
+import { encodeSafetensors, readSafetensors } from "../../models/safetensors.ts";
 import { differenceOf } from "../../verification/compare.ts";
 import { check, denoise, refuse, succeed } from "../commands/_main.ts";
 import { folderOf } from "../_parity.ts";
-import { copyFolder } from "./_copy.ts";
-
-/** Adds to one value of one tensor. */
-async function changeWeight(path: string, name: string, by: number): Promise<void> {
-  const tensors = new Map<string, NewTensor>();
-  for (const { name, shape, read } of readSafetensors(path).tensors.values()) {
-    tensors.set(name, { shape, values: read() });
-  }
-  const changed = tensors.get(name);
-  assert(changed !== undefined);
-  changed.values[0]! += by;
-  await Deno.writeFile(path, encodeSafetensors(tensors));
-}
+import { changeWeight, copyFolder } from "./_copy.ts";
 
 const parse = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes));
 
