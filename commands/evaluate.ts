@@ -146,7 +146,7 @@ export default command({
       "keep the reference's statistics",
     ],
     [
-      "evaluate OWNER/NAME --prompt-file captions.txt -r photos/ --features inception.onnx --preprocess fid",
+      "evaluate OWNER/NAME --prompt-file captions.txt -r photos/ --features inception.onnx",
       "a model that reads prompts",
     ],
     ["evaluate digits -r mnist#test --metric bpd -n 64", "the variational bound of its images"],
