@@ -6,7 +6,7 @@ import { openImages, sizeText } from "../evaluation/images.ts";
 import { type Metric, sideOf } from "../evaluation/metric.ts";
 import { figuresJson, figuresText } from "../evaluation/report.ts";
 import { loadDenoiser } from "../pipeline/denoiser.ts";
-import { edgeOf, type Model, openModel } from "../pipeline/model.ts";
+import { edgeOf, factorOf, type Model, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { usage, UsageError } from "./_command.ts";
@@ -31,6 +31,10 @@ const DRAWING = [
   "preprocess",
   "bootstrap",
   "class",
+  "prompt",
+  "prompt-file",
+  "negative",
+  "clip-skip",
   "guidance",
   "unconditional",
   "rng",
@@ -115,6 +119,13 @@ export async function likelihoodOptions(
   { flags, given, io }: Typed,
   most = Infinity,
 ): Promise<BoundOptions> {
+  if (model.text !== undefined || factorOf(model) > 1) {
+    throw new UsageError(
+      `Cannot measure the likelihood of images under ${model.name}: it is that of ${
+        model.text === undefined ? "its latents" : "images given a text"
+      }`,
+    );
+  }
   const count = Math.min(flags.count ?? Math.min(IMAGES, data.length), most);
   if (count > data.length) {
     throw new UsageError(`Cannot measure ${count} images: the reference has ${data.length}`);

@@ -2,6 +2,7 @@
 import type { Model } from "../pipeline/model.ts";
 import type { Settings } from "../pipeline/settings.ts";
 import { UsageError } from "./_command.ts";
+import type { Io } from "./_io.ts";
 
 /** The flags of prompts, and of what only models that read such have. */
 export const promptFlags = {
@@ -99,4 +100,9 @@ export async function* readPrompts(): AsyncGenerator<string> {
     yield* lines.flatMap(linesOf);
   }
   yield* linesOf(rest);
+}
+
+/** Says what of texts is too long to be read. */
+export function warnOfCuts(io: Io): (text: string, cut: string) => void {
+  return (text, cut) => io.warn(`The text encoder does not read the end of "${text}": ${cut}`);
 }

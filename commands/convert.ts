@@ -86,7 +86,10 @@ async function refuseFull(path: string): Promise<void> {
 
 async function open(input: string, flags: Given): Promise<Folder> {
   const { isWeightsFile, readWeights } = await import("../models/formats/open.ts");
-  const { convertCompVis, convertOpenAI, isCompVis } = await import("../pipeline/converted.ts");
+  const { convertCompVis, convertOpenAI, isCompVis, notConvertible } = await import(
+    "../pipeline/converted.ts"
+  );
+  const { describeCheckpoint } = await import("../pipeline/openai.ts");
   const { findModel, openModel } = await import("../pipeline/model.ts");
   const path = findModel(input);
   const { "model-flags": modelFlags, classifier } = flags;
@@ -99,6 +102,8 @@ async function open(input: string, flags: Given): Promise<Folder> {
   try {
     if (!isCompVis(weights)) {
       refuseUnused(input, flags, ["prediction", "tokenizer", "ema", "variant"]);
+      const { kind } = describeCheckpoint(path, weights, modelFlags);
+      if (kind !== "UNetModel") throw notConvertible(kind);
       return convertOpenAI(openModel(input, { modelFlags, classifier }));
     }
     refuseUnused(input, flags, ["classifier", "variant"]);

@@ -15,8 +15,9 @@ import { loadStatistics, type Saved, saveStatistics } from "../evaluation/statis
 import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
-import { findModel, isModel, openModel } from "../pipeline/model.ts";
+import { factorOf, findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
+import { askByText, loadEncoder } from "../pipeline/text.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineFlags } from "./_engine_flags.ts";
@@ -24,6 +25,7 @@ import { drawingFlags } from "./_drawing.ts";
 import { engineOf, precisionOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import { IMAGES, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
+import { promptFlags, promptsOf, warnOfCuts } from "./_prompts.ts";
 import { progressBar } from "./_progress.ts";
 import sample, { checkScales, details, pathWishes, settle } from "./sample.ts";
 
@@ -35,6 +37,11 @@ const drawing = "Drawing, where SAMPLES is a model";
 /** What only a model has a use for. */
 const modelFlags = {
   ...drawingFlags(drawing),
+  ...promptFlags,
+  "prompt-file": {
+    ...promptFlags["prompt-file"],
+    help: "one prompt a line, given to the images in turn",
+  },
   "cfg-batch": { ...sample.flags["cfg-batch"], group: drawing },
   precision: { ...sample.flags.precision, group: drawing },
   scales: { ...sample.flags.scales, group: drawing },
@@ -91,7 +98,12 @@ const flags = {
     min: 0,
     help: "resample the samples so many times, for intervals of 95 %",
   },
-  "batch-size": { type: "integer", min: 1, default: 64, help: "images computed at once" },
+  "batch-size": {
+    type: "integer",
+    min: 1,
+    default: 64,
+    help: "images computed at once; drawn by unCLIP and on latents one by one unless it is given",
+  },
   ...modelFlags,
   ...engineFlags,
   "save-statistics": {
@@ -132,6 +144,10 @@ export default command({
     [
       "evaluate digits -r mnist --save-statistics mnist.npz --json",
       "keep the reference's statistics",
+    ],
+    [
+      "evaluate OWNER/NAME --prompt-file captions.txt -r photos/ --features inception.onnx",
+      "a model that reads prompts",
     ],
     ["evaluate digits -r mnist#test --metric bpd -n 64", "the variational bound of its images"],
   ],
@@ -303,19 +319,43 @@ async function prepareDraw(
     })
   );
   const count = flags.count ?? COUNT;
-  const settings = await usage(() => settle(model, plan, { ...flags, count }, given));
-  const { sampler, steps, guidance, seed, rng } = settings;
+  const wanted = await promptsOf(model, { ...flags, count: undefined }, undefined);
+  const { texts } = wanted ?? {};
+  if (texts === "stdin") {
+    throw new UsageError("Cannot read prompts from stdin here: name a file of them");
+  }
+  const settings = await usage(() =>
+    settle(model, plan, { ...flags, count }, given, undefined, texts && { texts })
+  );
+  const { sampler, steps, guidance, seed, rng, prompts, negative = "" } = settings;
+  const batchSize = given("batch-size") || factorOf(model) === 1 ? flags["batch-size"] : 1;
   return {
     described: {
       name: model.name,
       count,
       size: sizeText(shapeOf(model)),
-      settings: { sampler, steps, guidance, seed: String(seed), rng },
+      settings: {
+        sampler,
+        steps,
+        guidance,
+        seed: String(seed),
+        rng,
+        ...prompts && { prompts: prompts.length === 1 ? prompts : prompts.length },
+      },
     },
     async open(engine) {
       const { scales, precision } = await precisionOf(model, engine, flags, io);
       const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], { scales });
-      const run = { plan, settings: { ...settings, precision }, batchSize: flags["batch-size"] };
+      const encoder = model.text && loadEncoder(model.text, engine, settings.clipSkip);
+      const run = {
+        plan,
+        settings: { ...settings, precision },
+        batchSize,
+        ...encoder && {
+          ask: (texts: readonly string[]) =>
+            askByText(denoiser, encoder, { texts, negative }, warnOfCuts(io)),
+        },
+      };
       const key = await runKey(denoiser, run);
       const folder = flags.out ?? join("runs", "evaluate", `${model.name}-${key}`);
       await claimFolder(folder, key);

@@ -40,7 +40,7 @@ import { table } from "./_help.ts";
 import { env, type Io } from "./_io.ts";
 import { givenFlags, givenOf } from "./_given.ts";
 import { fetchModel, hubFlags, revised } from "./_hub.ts";
-import { promptFlags, promptsOf, readPrompts, type Wanted } from "./_prompts.ts";
+import { promptFlags, promptsOf, readPrompts, type Wanted, warnOfCuts } from "./_prompts.ts";
 import { rng, seedOf } from "./_noise.ts";
 import { type Progress, progressBar } from "./_progress.ts";
 import { unclipFlags, unclipWishes } from "./_unclip.ts";
@@ -575,7 +575,7 @@ async function draw(
   const { engineOf, precisionOf } = await import("./_engine.ts");
   const { loadDenoiser } = await import("../pipeline/denoiser.ts");
   const { bitmapsOf, drawBatches } = await import("../pipeline/draw.ts");
-  const { disposeEmbeddings, guideByText, loadEncoder } = await import("../pipeline/text.ts");
+  const { askByText, loadEncoder } = await import("../pipeline/text.ts");
   const started = performance.now();
   const engine = await engineOf(flags, io);
   const steps = stepsOf(plan);
@@ -597,14 +597,10 @@ async function draw(
       io.signal.throwIfAborted();
       const { prompts = [], negative = "" } = own;
       drawnTexts.push(...prompts);
-      const embeddings = await encoder?.encode(
-        { texts: prompts, negative },
-        (text, cut) => io.warn(`The text encoder does not read the end of "${text}": ${cut}`),
-      );
+      const byText = encoder &&
+        await askByText(denoiser, encoder, { texts: prompts, negative }, warnOfCuts(io));
       if (!streams) await encoder?.release();
-      const asked = embeddings === undefined
-        ? denoiser
-        : guideByText(denoiser, { texts: prompts, negative }, embeddings);
+      const asked = byText?.denoiser ?? denoiser;
       bar = progressBar(io, steps * Math.ceil((end - first) / batchSize), "step");
       let done = 0;
       const preview = flags.preview === undefined ? undefined : previewer(bar, io);
@@ -634,7 +630,7 @@ async function draw(
         drawn += bitmaps.length;
       }
       bar.stop();
-      if (embeddings !== undefined) disposeEmbeddings(embeddings);
+      byText?.dispose();
     }
   } finally {
     bar?.stop();

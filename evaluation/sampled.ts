@@ -4,16 +4,18 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { exists } from "@std/fs";
 import { writeAtomic } from "../images/atomic.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
-import { drawBatches } from "../pipeline/draw.ts";
+import { drawBatches, type Drawn } from "../pipeline/draw.ts";
 import type { Weights } from "../models/weights.ts";
 import { isThere } from "../pipeline/files.ts";
 import { edgeOf, type Model } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
-import type { Settings } from "../pipeline/settings.ts";
+import { labelOf, type Settings } from "../pipeline/settings.ts";
+import type { AskedByText } from "../pipeline/text.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { encodeNpz, openNpz } from "../training/data/npz.ts";
 
@@ -24,6 +26,8 @@ export interface SampledRun {
   /** Images drawn at once and kept in one file. */
   readonly batchSize: number;
   readonly signal?: AbortSignal | undefined;
+  /** Asks by texts, of models that read such. */
+  ask?(texts: readonly string[]): Promise<Pick<AskedByText, "denoiser" | "dispose">>;
   /** After each step of each batch that is drawn, with the steps made and to make. */
   onStep?(done: number, total: number): void;
 }
@@ -34,16 +38,29 @@ export async function runKey(
   run: SampledRun,
 ): Promise<string> {
   const { count: _, ...settings } = run.settings;
-  const weights = await weightsDigest(model.unet.weights);
-  const classifier = model.classifier && await weightsDigest(model.classifier.weights);
+  const { unet, classifier, autoencoder, text: encoder, unclip } = model;
+  const { prior, projection, superResolution: { first, last } = {} } = unclip ?? {};
+  const networks = {
+    weights: unet,
+    classifier,
+    autoencoder,
+    encoder,
+    prior,
+    projection,
+    first,
+    last,
+  };
+  const digests: Record<string, string> = {};
+  for (const [name, part] of Object.entries(networks)) {
+    if (part !== undefined) digests[name] = await weightsDigest(part.weights);
+  }
   const text = JSON.stringify({
     ...settings,
     seed: String(settings.seed),
     batchSize: run.batchSize,
     engine: engine.name,
     scheduler: model.scheduler,
-    weights,
-    classifier,
+    ...digests,
     scales: scales?.map(({ below, scales }) => [below, ...scales]),
     code: await codeDigests(run.plan),
   });
@@ -69,8 +86,14 @@ function codeDigests({ sampler, guidances }: Plan): Promise<string> {
 }
 
 async function fileDigests(paths: readonly string[]): Promise<string> {
-  const digests = paths.map(async (path) => await sha256(await Deno.readFile(path)));
-  return (await Promise.all(digests)).join();
+  const digests: string[] = [];
+  for (const path of paths) {
+    const hash = createHash("sha256"); // of pieces: checkpoints may be larger than memory
+    const file = await Deno.open(path);
+    for await (const piece of file.readable) hash.update(piece);
+    digests.push(hash.digest("hex"));
+  }
+  return digests.join();
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -100,28 +123,22 @@ export async function drawInto(
   for (const [number, { first, end, path }] of files.entries()) {
     onStep?.(number * steps, files.length * steps);
     if (await exists(path)) continue;
-    const batches = drawBatches(denoiser, {
-      plan,
-      settings,
-      first,
-      end,
-      batchSize,
-      signal,
-      onStep: ({ step }) => onStep?.(number * steps + step, files.length * steps),
-    });
-    for await (const { bitmaps, indices } of batches) {
-      const { height = 0, width = 0, channels = 1 } = bitmaps[0] ?? {};
-      const data = new Uint8Array(bitmaps.length * height * width * channels);
-      bitmaps.forEach(({ pixels }, i) => data.set(pixels, i * pixels.length));
-      const labels = Int32Array.from(indices, (index) => classOf(run, denoiser, index));
-      const labelled = labels.every((label) => label >= 0);
-      await writeAtomic(
-        path,
-        encodeNpz({
-          arr_0: { shape: [bitmaps.length, height, width, channels], data },
-          ...labelled ? { arr_1: { shape: [labels.length], data: labels } } : {},
-        }),
-      );
+    const texts = () =>
+      Array.from({ length: end - first }, (_, i) => labelOf(settings, first + i) ?? "");
+    const asked = await run.ask?.(texts());
+    try {
+      const batches = drawBatches(asked?.denoiser ?? denoiser, {
+        plan,
+        settings,
+        first,
+        end,
+        batchSize,
+        signal,
+        onStep: ({ step }) => onStep?.(number * steps + step, files.length * steps),
+      });
+      for await (const batch of batches) await keep(path, batch, run, denoiser);
+    } finally {
+      asked?.dispose();
     }
   }
   const labelled = settings.classes.some((name) => name !== "none");
@@ -152,6 +169,27 @@ export async function drawInto(
 export function shapeOf(model: Model): Pick<Dataset, "height" | "width" | "channels"> {
   const edge = edgeOf(model);
   return { height: edge, width: edge, channels: model.unet.inChannels === 1 ? 1 : 3 };
+}
+
+/** Writes images and, where all have one, their classes. */
+async function keep(
+  path: string,
+  { bitmaps, indices }: Drawn,
+  run: SampledRun,
+  denoiser: Denoiser,
+): Promise<void> {
+  const { height = 0, width = 0, channels = 1 } = bitmaps[0] ?? {};
+  const data = new Uint8Array(bitmaps.length * height * width * channels);
+  bitmaps.forEach(({ pixels }, i) => data.set(pixels, i * pixels.length));
+  const labels = Int32Array.from(indices, (index) => classOf(run, denoiser, index));
+  const labelled = labels.every((label) => label >= 0);
+  await writeAtomic(
+    path,
+    encodeNpz({
+      arr_0: { shape: [bitmaps.length, height, width, channels], data },
+      ...labelled ? { arr_1: { shape: [labels.length], data: labels } } : {},
+    }),
+  );
 }
 
 const pad = (index: number) => String(index).padStart(6, "0");

@@ -75,33 +75,56 @@ export function convertCompVis(weights: Weights, unsaid: Unsaid): Folder {
     : convertStable(weights, convertUNet(unet), text, unsaid);
 }
 
+/** What is said of each kind of Stable Diffusion, by the channels that its UNet takes. */
+const KINDS = {
+  4: { pipeline: "StableDiffusionPipeline" },
+  9: { pipeline: "StableDiffusionInpaintPipeline" },
+  // As x4-upscaling.yaml has it, the configuration of the only one.
+  7: {
+    pipeline: "StableDiffusionUpscalePipeline",
+    prediction: "v_prediction",
+    betas: { beta_start: 0.0001, beta_end: 0.02 },
+    latents: { scaling_factor: 0.08333, sample_size: 256 },
+    edge: 128,
+    heads: 8,
+    index: { low_res_scheduler: ["diffusers", "DDPMScheduler"], max_noise_level: 350 },
+  },
+} as const;
+
 /** Stable Diffusion. */
 function convertStable(
   weights: Weights,
   { shapes, weights: unet }: ConvertedUNet,
   text: ConvertedText,
-  { prediction = text.isOpenClip ? undefined : "epsilon" }: Unsaid,
+  unsaid: Unsaid,
 ): Folder {
+  const { inputs } = shapes;
+  if (inputs !== 4 && inputs !== 9 && inputs !== 7) {
+    throw new TypeError(
+      `its UNet takes ${inputs} channels; Stable Diffusion's takes 4, 9 to fill holes, or 7 to enlarge`,
+    );
+  }
+  const upscales = inputs === 7 ? KINDS[inputs] : undefined;
+  const prediction = unsaid.prediction ?? upscales?.prediction ??
+    (text.isOpenClip ? undefined : "epsilon");
   if (prediction === undefined) {
     throw new TypeError(
       "weights of Stable Diffusion 2 do not say what they predict; add --prediction v_prediction (768 pixels) or epsilon (512)",
-    );
-  }
-  const pipeline =
-    { 4: "StableDiffusionPipeline", 9: "StableDiffusionInpaintPipeline" }[shapes.inputs];
-  if (pipeline === undefined) {
-    throw new TypeError(
-      `its UNet takes ${shapes.inputs} channels; Stable Diffusion's takes 4, or 9`,
     );
   }
   const edge = prediction === "v_prediction" ? 768 : 512;
   const vae = convertAutoencoder(below(weights, "first_stage_model."), edge);
   const factor = 2 ** (widthsOf(vae.config).length - 1);
   const scheduler = text.isOpenClip ? "DDIMScheduler" : "PNDMScheduler";
+  const betas = {
+    beta_schedule: "scaled_linear",
+    ...upscales?.betas ?? { beta_start: 0.00085, beta_end: 0.012 },
+  };
   return {
     files: {
       "model_index.json": {
-        _class_name: pipeline,
+        _class_name: KINDS[inputs].pipeline,
+        ...upscales?.index,
         feature_extractor: [null, null],
         requires_safety_checker: false,
         safety_checker: [null, null],
@@ -113,9 +136,7 @@ function convertStable(
       },
       "scheduler/scheduler_config.json": {
         _class_name: scheduler,
-        beta_schedule: "scaled_linear",
-        beta_start: 0.00085,
-        beta_end: 0.012,
+        ...betas,
         clip_sample: false,
         num_train_timesteps: 1000,
         prediction_type: prediction,
@@ -123,10 +144,20 @@ function convertStable(
         steps_offset: 1,
         ...(!text.isOpenClip && { skip_prk_steps: true }),
       },
+      ...upscales && {
+        "low_res_scheduler/scheduler_config.json": { _class_name: "DDPMScheduler", ...betas },
+      },
     },
     networks: [
-      network("unet", stableConfig(shapes, unet, text, edge / factor), unet),
-      network("vae", vae.config, vae.weights),
+      network(
+        "unet",
+        {
+          ...stableConfig(shapes, unet, text, upscales?.edge ?? edge / factor),
+          ...upscales && { attention_head_dim: upscales.heads },
+        },
+        unet,
+      ),
+      network("vae", { ...vae.config, ...upscales?.latents }, vae.weights),
       network("text_encoder", text.config, text.weights),
     ],
     missing: ["tokenizer"],
@@ -143,6 +174,12 @@ function stableConfig(shapes: Inferred, unet: Weights, text: ConvertedText, edge
   const find = (pattern: RegExp) =>
     [...unet.values()].find(({ name }) => pattern.test(name))?.shape ?? [];
   const classes = unet.get("class_embedding.weight")?.shape[0];
+  // Where self-attention is left out, its keys have the width of texts.
+  const onlyCross = widths.map((_, level) => {
+    const name = `down_blocks.${level}.attentions.0.transformer_blocks.0.attn1.to_k.weight`;
+    const [own, read] = unet.get(name)?.shape ?? [];
+    return own !== read;
+  });
   return {
     _class_name: "UNet2DConditionModel",
     sample_size: edge,
@@ -166,6 +203,7 @@ function stableConfig(shapes: Inferred, unet: Weights, text: ConvertedText, edge
     norm_eps: 1e-5,
     norm_num_groups: 32,
     ...(classes !== undefined && { num_class_embeds: classes }),
+    ...(onlyCross.includes(true) && { only_cross_attention: onlyCross }),
   };
 }
 
@@ -254,15 +292,18 @@ function pixelConfig(
   };
 }
 
+/** The refusal of a network of OpenAI's that diffusers has no pipeline for; it goes on from a colon. */
+export function notConvertible(kind: string): TypeError {
+  return new TypeError(`diffusers has no pipeline for a ${kind} of pixels; sample runs its file`);
+}
+
 /**
  * A model of OpenAI's file as a folder with a `UNet2DModel`, which is the same network.
  *
  * @throws {TypeError} Where diffusers has no such network; the message goes on from a colon.
  */
 export function convertOpenAI({ unet, scheduler, classifier }: Model): Folder {
-  if (unet.kind !== "UNetModel") {
-    throw new TypeError(`diffusers has no pipeline for a ${unet.kind} of pixels`);
-  }
+  if (unet.kind !== "UNetModel") throw notConvertible(unet.kind);
   const { config } = unet;
   if (!config.conv_resample && !config.resblock_updown) {
     throw new TypeError("diffusers has no blocks that resize without a convolution");

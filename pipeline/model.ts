@@ -381,7 +381,9 @@ function openCompVis(path: string, weights: Weights, options: OpenOptions): Mode
   const { files, networks } = inFile(path, () => convertCompVis(weights, options));
   const find = (...names: readonly string[]) => networks.find((it) => names.includes(it.folder));
   const [unet, latents, words] = [find("unet"), find("vae", "vqvae"), find("text_encoder")];
-  const scheduler = files["scheduler/scheduler_config.json"] as SchedulerConfig; // made there
+  // Made there.
+  const scheduler = files["scheduler/scheduler_config.json"] as SchedulerConfig;
+  const lowRes = files["low_res_scheduler/scheduler_config.json"] as SchedulerConfig | undefined;
   if (unet === undefined || latents === undefined) throw new TypeError(`"${path}" has no UNet`);
   const tokenizer = options.tokenizer ?? join(folder, "tokenizer");
   if (words !== undefined && !isThere(tokenizer)) {
@@ -400,6 +402,7 @@ function openCompVis(path: string, weights: Weights, options: OpenOptions): Mode
     folder,
     pipeline: String((files["model_index.json"] as Record<string, unknown>)["_class_name"]),
     text: words && textOf(words.config ?? {}, path, { folder, weights: words.weights, tokenizer }),
+    lowRes,
     scheduler,
     labels: [],
     recommended: {},

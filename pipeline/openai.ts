@@ -82,11 +82,7 @@ export function openCheckpoint(
   weights: Weights,
   flags: string | undefined,
 ): OpenedCheckpoint {
-  const beside = besideOf(path, ["UNetModel", "SuperResModel"]);
-  const typed = flags === undefined ? {} : parseArguments(flags).given;
-  const { kind, config, given } = beside?.values["_class"] === undefined
-    ? described(path, weights, { ...writtenIn(beside), ...typed })
-    : constructed(beside.path, beside.values, typed);
+  const { kind, config, given } = describeCheckpoint(path, weights, flags);
   const sampler = given.timestep_respacing?.startsWith("ddim") ? "ddim" : "ddpm";
   return {
     unet: { ...openaiDescribed(kind, config), weights, folder: dirname(path) },
@@ -95,6 +91,19 @@ export function openCheckpoint(
     sampler,
     classifierScale: given.classifier_scale ?? (config.num_classes === null ? 10 : 1),
   };
+}
+
+/** What is known of a diffusion network before its noise schedule is; throws as {@linkcode openCheckpoint}. */
+export function describeCheckpoint(
+  path: string,
+  weights: Weights,
+  flags: string | undefined,
+): Network {
+  const beside = besideOf(path, ["UNetModel", "SuperResModel"]);
+  const typed = flags === undefined ? {} : parseArguments(flags).given;
+  return beside?.values["_class"] === undefined
+    ? described(path, weights, { ...writtenIn(beside), ...typed })
+    : constructed(beside.path, beside.values, typed);
 }
 
 /** A network by its weights and by what was said of them. */

@@ -208,7 +208,10 @@ export function settingsOfImage(settings: Settings, index: number): Settings {
 }
 
 /** The text of an image, or its class. */
-function labelOf({ classes, prompts = classes }: Settings, index: number): string | undefined {
+export function labelOf(
+  { classes, prompts = classes }: Settings,
+  index: number,
+): string | undefined {
   return prompts[index % prompts.length];
 }
 

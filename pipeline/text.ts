@@ -87,12 +87,8 @@ export function withPrompts(model: Model, { texts }: Prompts): Model {
   return { ...model, labels, nullClass: labels.length };
 }
 
-/**
- * The denoiser that is asked by texts.
- *
- * @param embeddings Of {@linkcode Encoder.encode} for the same texts; they stay the caller's.
- */
-export function guideByText(
+/** The denoiser that is asked by texts whose embeddings are there. */
+function guideByText(
   denoiser: Denoiser,
   prompts: Prompts,
   embeddings: Embeddings,
@@ -115,6 +111,29 @@ export function guideByText(
         model: { name: other.model.name, labels, nullClass },
       };
     },
+  };
+}
+
+/** A denoiser that is asked by texts, and what the encoder made of them. */
+export interface AskedByText {
+  readonly denoiser: Denoiser;
+  readonly embeddings: Embeddings;
+  /** Frees those. */
+  dispose(): void;
+}
+
+/** Encodes texts and asks a denoiser by them. @param onCut As of {@linkcode Encoder.encode} */
+export async function askByText(
+  denoiser: Denoiser,
+  encoder: Encoder,
+  prompts: Prompts,
+  onCut?: (text: string, cut: string) => void,
+): Promise<AskedByText> {
+  const embeddings = await encoder.encode(prompts, onCut);
+  return {
+    denoiser: guideByText(denoiser, prompts, embeddings),
+    embeddings,
+    dispose: () => disposeEmbeddings(embeddings),
   };
 }
 
@@ -194,6 +213,6 @@ function stack(parts: readonly Embeddings[]): Embeddings {
 }
 
 /** Frees embeddings. */
-export function disposeEmbeddings({ states, pooled, mask }: Embeddings): void {
+function disposeEmbeddings({ states, pooled, mask }: Embeddings): void {
   tf.dispose([states, pooled, mask]);
 }

@@ -16,7 +16,7 @@ import { drawBatches } from "../pipeline/draw.ts";
 import { type Model, openModel } from "../pipeline/model.ts";
 import { makePlan, type Plan, specOf, type Wishes } from "../pipeline/plan.ts";
 import { type Settings, sizeOf } from "../pipeline/settings.ts";
-import { disposeEmbeddings, guideByText, loadEncoder } from "../pipeline/text.ts";
+import { askByText, loadEncoder } from "../pipeline/text.ts";
 import type { Images } from "../plugin.ts";
 import type { Measure } from "./compare.ts";
 import type { Found, Recorded } from "./mod.ts";
@@ -156,8 +156,9 @@ async function readTexts(denoiser: Denoiser, { prompt, negative }: Run): Promise
   if (text === undefined) return { denoiser, found: [], dispose() {} };
   const prompts = { texts: [prompt], negative };
   const encoder = loadEncoder(text, denoiser.engine);
-  const embeddings = await encoder.encode(prompts);
+  const asked = await askByText(denoiser, encoder, prompts);
   await encoder.release();
+  const { embeddings } = asked;
   // As diffusers calls them: unCLIP's are the vectors.
   const shown = denoiser.prior === undefined ? embeddings.states : embeddings.pooled;
   const ids = [negative, prompt].flatMap((text_) => [...text.tokenizer.encode(text_).ids]);
@@ -169,13 +170,13 @@ async function readTexts(denoiser: Denoiser, { prompt, negative }: Run): Promise
     measure: "element",
   });
   return {
-    denoiser: guideByText(denoiser, prompts, embeddings),
+    denoiser: asked.denoiser,
     found: [
       { name: "input_ids", shape: [2, ids.length / 2], data: ids, measure: "exact" },
       part("prompt_embeds", 0),
       part("negative_prompt_embeds", 1),
     ],
-    dispose: () => disposeEmbeddings(embeddings),
+    dispose: asked.dispose,
   };
 }
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import * as tf from "tfjs";
+import { encodePng } from "../../images/png.ts";
 import { sizeOf } from "../../commands/convert.ts";
 import { readJson } from "../../models/config.ts";
 import { loadedParameters } from "../../models/parameters.ts";
@@ -113,9 +114,14 @@ check("sample and info open Stable Diffusion in one file as its folder", async (
  * The same with weights that draw something, room for the tokens of `clip-tokenizer`, and a UNet that
  * reads what its text encoder gives.
  */
-async function writeDrawing(path: string, kind: "sd1" | "sd2"): Promise<void> {
+async function writeDrawing(
+  path: string,
+  kind: "sd1" | "sd2",
+  changed: Readonly<Record<string, number[]>> = {},
+): Promise<void> {
   const noise = noiseStream("philox", 1);
-  const tensors = Object.entries(cases[kind].stored).map(([name, stored]): [string, NewTensor] => {
+  const shapes = Object.entries({ ...cases[kind].stored, ...changed });
+  const tensors = shapes.map(([name, stored]): [string, NewTensor] => {
     const [first = 1, ...sides] = stored as number[];
     const rest = /attn2\.to_[kv]\.weight$/.test(name) ? [64] : sides;
     const rows = name.endsWith("token_embedding.weight")
@@ -158,6 +164,62 @@ for (
     assert(String(other.pixels) !== String(pixels));
   });
 }
+
+check("convert and sample know the upscaler of Stable Diffusion 2 in one file", async (folder) => {
+  const [input, made] = [join(folder, "sd.safetensors"), join(folder, "made")];
+  const unet = "model.diffusion_model";
+  const blocks = ["input_blocks.1", "input_blocks.2", "output_blocks.6", "output_blocks.7"];
+  const keys = [...blocks, "output_blocks.8"].flatMap((block) =>
+    ["to_k", "to_v"].map((part) => `${unet}.${block}.1.transformer_blocks.0.attn1.${part}.weight`)
+  );
+  await writeDrawing(input, "sd2", {
+    [`${unet}.input_blocks.0.0.weight`]: [32, 7, 3, 3],
+    [`${unet}.label_emb.weight`]: [1000, 128],
+    ...Object.fromEntries(keys.map((name) => [name, [32, 64]])),
+  });
+  const tokenizer = ["--tokenizer", folderOf("clip-tokenizer")];
+  await succeed("convert", input, "-o", made, ...tokenizer);
+  // What the folder of stable-diffusion-x4-upscaler says.
+  const config = readJson(join(made, "unet", "config.json"));
+  assertEquals(config["only_cross_attention"], [true, false, false]);
+  assertEquals([config["num_class_embeds"], config["attention_head_dim"]], [1000, 8]);
+  assertEquals(config["sample_size"], 128);
+  assertEquals(readJson(join(made, "vae", "config.json"))["scaling_factor"], 0.08333);
+  const index = readJson(join(made, "model_index.json"));
+  assertEquals(index["_class_name"], "StableDiffusionUpscalePipeline");
+  assertEquals([index["max_noise_level"], index["low_res_scheduler"]], [
+    350,
+    ["diffusers", "DDPMScheduler"],
+  ]);
+  const scheduler = readJson(join(made, "scheduler", "scheduler_config.json"));
+  assertEquals([scheduler["prediction_type"], scheduler["beta_end"]], ["v_prediction", 0.02]);
+  const low = join(folder, "low.png");
+  const png = encodePng(new Uint8Array(8 * 8 * 3).fill(90), { width: 8, height: 8, channels: 3 });
+  await Deno.writeFile(low, png);
+  const asked = ["--prompt", "a cat", "--low-res", low, "--steps", "1", "--seed", "1"];
+  const [one, other] = [join(folder, "one.png"), join(folder, "other.png")];
+  await succeed("sample", input, ...tokenizer, ...asked, "-o", one);
+  await succeed("sample", made, ...asked, "-o", other);
+  const { width, pixels } = await readPng(one);
+  assertEquals([width, pixels], [16, (await readPng(other)).pixels]);
+});
+
+check("convert refuses what diffusers has no pipeline for", async (folder) => {
+  const out = ["-o", join(folder, "out")];
+  const input = join(folder, "up.pt");
+  await Deno.copyFile(join(folderOf("openai-superres"), "model.pt"), input);
+  await Deno.copyFile(
+    join(folderOf("openai-superres"), "config.json"),
+    join(folder, "config.json"),
+  );
+  const message = `Cannot convert "${input}": diffusers has no pipeline for a SuperResModel`;
+  await refuse(1, message, "convert", input, ...out);
+  const odd = join(folder, "odd.safetensors");
+  await writeDrawing(odd, "sd1", {
+    "model.diffusion_model.input_blocks.0.0.weight": [32, 5, 3, 3],
+  });
+  await refuse(1, "its UNet takes 5 channels", "convert", odd, ...out);
+});
 
 check("convert asks what Stable Diffusion 2 predicts", async (folder) => {
   const input = join(folder, "sd2.safetensors");

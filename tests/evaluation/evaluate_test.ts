@@ -1,9 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { denoise as spawn } from "../cli/_run.ts";
-import { check, filesOf, refuse, succeed } from "../commands/_main.ts";
+import { check, filesOf, readPng, refuse, succeed } from "../commands/_main.ts";
 import { writeTiny } from "../commands/_tiny.ts";
 import { encodeNpz, readNpz } from "../../training/data/npz.ts";
+import { stableDiffusion } from "../verification/_copy.ts";
 import { writeImages } from "./_images.ts";
 
 const PIXELS = ["--features", "pixels", "--engine", "cpu"];
@@ -135,6 +136,34 @@ check("evaluate refuses what cannot be measured", async (folder) => {
     "--seed",
     "1",
   );
+});
+
+check("evaluate draws a file's prompts in turn, as sample does", async (folder) => {
+  const model = await stableDiffusion(folder);
+  const [images, lines] = [join(folder, "images.npz"), join(folder, "prompts.txt")];
+  await writeImages(images, { edge: 16, channels: 3 });
+  await Deno.writeTextFile(lines, "a cat\n\ntwo blue dogs\n");
+  const out = join(folder, "out");
+  const few = ["--steps", "2", "--negative", "a lake"];
+  const start = ["evaluate", model, "-r", images, "--features", "pixels", "--metrics", "fid"];
+  await refuse(2, "without a text: give one with --prompt", ...start);
+  await refuse(2, "Cannot read prompts from stdin here", ...start, "--prompt-file", "-");
+  await refuse(2, "Cannot use --prompt with", "evaluate", images, "-r", images, "--prompt", "a");
+  await refuse(2, "it reads no texts", "evaluate", "digits", "-r", "mnist", "--prompt", "a");
+  const bits = ["evaluate", model, "-r", images, "--metric", "bpd"];
+  await refuse(2, "it is that of images given a text", ...bits);
+  const draws = [...start, "--prompt-file", lines, ...few, "-o", out, "--json"];
+  const { stdout } = await succeed(...draws, "-n", "3", "--batch-size", "2");
+  const { samples } = JSON.parse(new TextDecoder().decode(stdout));
+  assertEquals([samples.count, samples.settings.prompts], [3, 2]);
+  assertEquals(samples.settings.guidance, ["cfg,scale=7.5,form=s"]);
+  const drawn = await readNpz(join(out, "000002-000003.npz"));
+  const alone = join(folder, "alone.png");
+  await succeed("sample", model, "--prompt", "a cat", ...few, "--seed", "2", "-o", alone);
+  const { pixels } = await readPng(alone);
+  assertEquals([...(await drawn.read("arr_0")).data], [...pixels]);
+  const other = [...start, "--prompt", "a cat", ...few, "-o", out, "--batch-size", "2"];
+  await refuse(2, "of another model or of other settings", ...other);
 });
 
 check("an evaluation that was killed goes on and gives the same figures", async (folder) => {
