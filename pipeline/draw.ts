@@ -133,7 +133,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
     const { noise, beside, start: initial = startImages(noise, draw, batch.indices, clean) } =
       prepared;
     const x = await run({
-      sampler: edit?.around?.(plan.sampler) ?? plan.sampler,
+      sampler: edit?.around?.(plan.sampler, { shape: noise.shape, clean }) ?? plan.sampler,
       path: plan.levels,
       process: plan.process,
       start: initial,
