@@ -1,6 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import * as tf from "tfjs";
+import { openEngine } from "../../engines/mod.ts";
+import { loadImage } from "../../images/load.ts";
+import { toBitmaps } from "../../images/pixels.ts";
 import { encodePng } from "../../images/png.ts";
+import { psnr } from "../../images/psnr.ts";
+import { loadDenoiser } from "../../pipeline/denoiser.ts";
+import { openModel } from "../../pipeline/model.ts";
 import { denoise as command } from "../cli/_run.ts";
 import { readFixture } from "../_safetensors.ts";
 import { assemble, stableDiffusion } from "../verification/_copy.ts";
@@ -135,7 +142,40 @@ check("sample begins with a picture also where it works on latents", async (fold
   const again = join(folder, "again.png");
   await succeed("sample", model, "--from", out, "-o", again);
   assertEquals((await readPng(again)).pixels, (await readPng(out)).pixels);
-  await refuse(2, "it works on latents", "invert", picture, "--model", model);
+});
+
+check("invert and interpolate work on latents and by texts", async (folder) => {
+  const model = await stableDiffusion(folder);
+  const picture = join(folder, "picture.png");
+  await succeed("sample", "digits", "--class", "8", "--steps", "2", "-o", picture);
+  const asked = ["--model", model, "--prompt", "a cat"];
+  await refuse(2, "without a text: give one with --prompt", "invert", picture, "--model", model);
+  const noise = join(folder, "noise.safetensors");
+  await succeed("invert", picture, ...asked, "--steps", "40", "--refine", "8", "-o", noise);
+  const out = join(folder, "back.png");
+  await succeed("sample", model, "--noise", noise, "-o", out); // which says the prompt
+  const back = await readPng(out);
+  const engine = await openEngine("onnx");
+  const { codec } = loadDenoiser(openModel(model), engine);
+  const { pixels } = await loadImage(picture, { width: 16, height: 16, channels: 3 });
+  const x = await codec.encode(tf.tensor4d(pixels, [1, 16, 16, 3]), () => tf.zeros([1, 8, 8, 4]));
+  const { data, shape } = await codec.decode(x);
+  await engine.dispose();
+  const [passed] = toBitmaps(data, shape); // through the autoencoder alone
+  assert(passed && psnr(back, passed) > 30, `${passed && psnr(back, passed)} dB`);
+  const frames = join(folder, "frames/");
+  const few = ["--steps", "2", "--negative", "a dog"];
+  await succeed("interpolate", "5", "9", ...asked, ...few, "-n", "3", "-o", frames);
+  for (const [frame, seed] of [["000000", "5"], ["000002", "9"]] as const) {
+    await succeed("sample", model, "--prompt", "a cat", ...few, "--seed", seed, "-o", out);
+    const end = await readPng(join(frames, `${frame}.png`));
+    assertEquals(end.pixels, (await readPng(out)).pixels);
+  }
+  const two = ["--prompt", "a dog"];
+  await refuse(2, "all images between show one text", "interpolate", "1", "2", ...asked, ...two);
+  const upscale = await assemble("sd-upscale", folder);
+  const other = ["--model", upscale, "--prompt", "a"];
+  await refuse(2, "it is shown an image beside x", "invert", picture, ...other);
 });
 
 check("sample keeps a part of a picture also where it works on latents", async (folder) => {

@@ -130,6 +130,7 @@ check("an unCLIP says what it lacks, and what it does not take", async (folder) 
   await refuse(2, "must be at least 1", ...drawn, "--prior-steps", "0");
   await refuse(2, "it must be a multiple of 4", ...drawn, "--width", "30");
   await refuse(1, "no model that enlarges", ...drawn, "--low-res", "x.png");
+  await refuse(2, "its prior draws an embedding", "interpolate", "1", "2", "--model", model);
   const index = join(model, "model_index.json");
   const values = JSON.parse(await Deno.readTextFile(index));
   await Deno.rename(join(model, "text_proj"), join(folder, "text_proj"));
