@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { roundedLevels } from "../../pipeline/float32.ts";
+import { openModel } from "../../pipeline/model.ts";
 import { posterior } from "../../schedules/mod.ts";
 import { check, denoise, filesOf, readPng, refuse, succeed } from "../commands/_main.ts";
 import { readFixture } from "../_safetensors.ts";
@@ -104,6 +105,15 @@ check("sample draws with unCLIP in any precision, size and from a picture", asyn
   await succeed("sample", model, ...PROMPT, ...few, ...begun, "-o", wide);
   const { width, height } = await readPng(wide);
   assertEquals([width, height], [24, 16]);
+});
+
+check("the decoder of an unCLIP says what it is told", async (folder) => {
+  const { unet } = openModel(await unCLIP("guided", folder));
+  assertEquals(unet.more.map(({ name, shape }) => [name, shape]), [
+    ["encoder_hidden_states", [3 + 77, 8]],
+    ["class_labels", [16]],
+    ["attention_mask", [3 + 77]],
+  ]);
 });
 
 check("an unCLIP says what it lacks, and what it does not take", async (folder) => {
