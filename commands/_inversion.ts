@@ -7,7 +7,7 @@ import type { Bitmap } from "../images/pixels.ts";
 import type { Engine } from "../engines/engine.ts";
 import { besideOf } from "../pipeline/beside.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
-import { factorOf, type Model } from "../pipeline/model.ts";
+import type { Model } from "../pipeline/model.ts";
 import { makePlan, type Plan } from "../pipeline/plan.ts";
 import type { Settings } from "../pipeline/settings.ts";
 import { usage, UsageError } from "./_command.ts";
@@ -86,15 +86,6 @@ export async function openDenoiser(
   const asked = await askByText(denoiser, encoder, { texts: prompts, negative }, warnOfCuts(io));
   await encoder.release();
   return asked.denoiser; // its embeddings end with the command
-}
-
-/** Images at once where nobody says: fewer of models whose x are not pixels. */
-export function batchSizeOf(
-  model: Model,
-  { "batch-size": typed }: { readonly "batch-size": number },
-  given: (flag: "batch-size") => boolean,
-): number {
-  return given("batch-size") || factorOf(model) === 1 ? typed : 1;
 }
 
 /** Pictures of a model's size, cropped around their center where they have another shape. */

@@ -14,9 +14,9 @@ import { startDeviation } from "../pipeline/run.ts";
 import { findClass, type Settings } from "../pipeline/settings.ts";
 import { animationPath } from "./_animation.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { batchSizeOf } from "./_drawing.ts";
 import { engineFlags } from "./_engine_flags.ts";
 import {
-  batchSizeOf,
   checkInvertible,
   encodePictures,
   inversionFlags,

@@ -9,10 +9,10 @@ import { edgeOf, openModel } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import { type Settings, settingsText } from "../pipeline/settings.ts";
 import { command, UsageError } from "./_command.ts";
+import { batchSizeOf } from "./_drawing.ts";
 import { engineFlags } from "./_engine_flags.ts";
 import type { Io } from "./_io.ts";
 import {
-  batchSizeOf,
   checkInvertible,
   encodePictures,
   inversionFlags,

@@ -247,7 +247,7 @@ export default command({
         sampler: flags.sampler ?? repeated?.sampler,
         guidance: given("guidance") ? flags.guidance : repeated?.guidance,
         ...pathWishes(flags, repeated),
-        ...unclipWishes(flags, repeated),
+        ...unclipWishes(model, flags, repeated),
         edit: opened?.settings,
       })
     );

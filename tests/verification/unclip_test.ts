@@ -88,6 +88,9 @@ check("sample draws what unCLIP of diffusers drew, and repeats it from its PNG",
   const again = join(folder, "again.png");
   await succeed("sample", model, "--from", second, "-o", again);
   assertEquals((await readPng(again)).pixels, (await readPng(second)).pixels);
+  // Of another model only what it has is repeated.
+  const other = ["--from", second, "--guidance", "none", "--class", "3"];
+  await succeed("sample", "digits", ...other, "--dry-run");
 });
 
 check("sample draws with unCLIP in any precision, size and from a picture", async (folder) => {
