@@ -1,4 +1,5 @@
 /** Flags of `sample` for commands that draw images on the way to something else. */
+import { factorOf, type Model } from "../pipeline/model.ts";
 import sample from "./sample.ts";
 
 const { flags } = sample;
@@ -22,3 +23,12 @@ export const drawingFlags = (group: string) => ({
   timesteps: { ...flags.timesteps, group },
   sigmas: { ...flags.sigmas, group },
 } as const);
+
+/** Images at once where nobody says: fewer of models whose x are not pixels. */
+export function batchSizeOf(
+  model: Model,
+  { "batch-size": typed }: { readonly "batch-size": number },
+  given: (flag: "batch-size") => boolean,
+): number {
+  return given("batch-size") || factorOf(model) === 1 ? typed : 1;
+}

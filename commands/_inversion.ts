@@ -4,6 +4,8 @@ import type { NoiseFile } from "../editing/noise_file.ts";
 import { readSource } from "../editing/source.ts";
 import { decodeImage } from "../images/load.ts";
 import type { Bitmap } from "../images/pixels.ts";
+import type { Engine } from "../engines/engine.ts";
+import { besideOf } from "../pipeline/beside.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
 import type { Model } from "../pipeline/model.ts";
 import { makePlan, type Plan } from "../pipeline/plan.ts";
@@ -11,6 +13,7 @@ import type { Settings } from "../pipeline/settings.ts";
 import { usage, UsageError } from "./_command.ts";
 import type { Io } from "./_io.ts";
 import { progressBar } from "./_progress.ts";
+import { promptFlags, promptsOf, type Wanted, warnOfCuts } from "./_prompts.ts";
 import sample, { pathWishes, settle, targetOf } from "./sample.ts";
 
 const { steps, guidance, spacing, timesteps, sigmas } = sample.flags;
@@ -37,6 +40,8 @@ export const inversionFlags = {
   spacing,
   timesteps,
   sigmas,
+  prompt: promptFlags.prompt,
+  negative: promptFlags.negative,
   refine: {
     type: "integer",
     min: 0,
@@ -49,12 +54,38 @@ type InversionValues =
   & {
     readonly [K in "class" | "spacing" | "timesteps" | "sigmas"]: string | undefined;
   }
-  & { readonly steps: number; readonly guidance: readonly string[] };
+  & {
+    readonly steps: number;
+    readonly guidance: readonly string[];
+    readonly prompt: readonly string[];
+    readonly negative: string | undefined;
+  };
 
-/** Refuses a model whose sampler does not move pixels. */
-export function checkPixels({ autoencoder, name }: Model): void {
-  if (autoencoder === undefined) return;
-  throw new UsageError(`Cannot invert with ${name}: it works on latents, only pixels are inverted`);
+/** Refuses a model whose images depend on more than x and what they show. */
+export function checkInvertible(model: Model): void {
+  const reason = model.unclip !== undefined
+    ? "its prior draws an embedding of each image, which an image does not tell"
+    : besideOf(model) === "nothing"
+    ? undefined
+    : "it is shown an image beside x";
+  if (reason !== undefined) throw new UsageError(`Cannot invert with ${model.name}: ${reason}`);
+}
+
+/** A model on an engine, asked by the texts of a run where it reads such. */
+export async function openDenoiser(
+  model: Model,
+  engine: Engine,
+  { prompts = [], negative = "" }: Settings,
+  io: Io,
+): Promise<Denoiser> {
+  const { loadDenoiser } = await import("../pipeline/denoiser.ts");
+  const denoiser = loadDenoiser(model, engine);
+  if (model.text === undefined) return denoiser;
+  const { askByText, loadEncoder } = await import("../pipeline/text.ts");
+  const encoder = loadEncoder(model.text, engine);
+  const asked = await askByText(denoiser, encoder, { texts: prompts, negative }, warnOfCuts(io));
+  await encoder.release();
+  return asked.denoiser; // its embeddings end with the command
 }
 
 /** Pictures of a model's size, cropped around their center where they have another shape. */
@@ -88,6 +119,7 @@ export async function inversionRun(
       `Cannot invert without --class: ${model.name} has no null class, so say what is shown`,
     );
   }
+  const wanted = await textsOf(model, flags);
   const listed = !given("steps") && (flags.timesteps ?? flags.sigmas) !== undefined;
   return await usage(async () => {
     const plan = await makePlan(model, {
@@ -97,13 +129,23 @@ export async function inversionRun(
     });
     const typed = {
       class: free ? "none" : flags.class,
+      negative: flags.negative,
       count,
       rng: "philox",
       seed: "0",
       unconditional: false,
     } as const;
-    return { plan, settings: settle(model, plan, typed, () => false) };
+    return { plan, settings: settle(model, plan, typed, () => false, undefined, wanted) };
   });
+}
+
+/** The texts that were typed, where the model reads such. */
+export async function textsOf(
+  model: Model,
+  { prompt, negative }: Pick<InversionValues, "prompt" | "negative">,
+): Promise<Partial<Wanted>> {
+  const typed = { prompt, negative, "prompt-file": undefined, "clip-skip": undefined };
+  return await promptsOf(model, { ...typed, count: undefined }, undefined) ?? {};
 }
 
 /** Inverts pictures and shows how far it is. */

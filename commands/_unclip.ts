@@ -1,4 +1,5 @@
 /** The runs before and behind the decoder of an unCLIP. */
+import type { Model } from "../pipeline/model.ts";
 import type { Wishes } from "../pipeline/plan.ts";
 import type { Settings } from "../pipeline/settings.ts";
 import type { Values } from "./_command.ts";
@@ -27,14 +28,16 @@ export const unclipFlags = {
   },
 } as const;
 
-/** What was typed of them, else what is repeated. */
+/** What was typed of them, else what is repeated where the model is one of unCLIP, too. */
 export function unclipWishes(
+  { unclip }: Model,
   flags: Values<typeof unclipFlags>,
   repeated: Settings | undefined,
 ): Pick<Wishes, "priorSteps" | "priorScale" | "superResSteps"> {
+  const own = unclip && repeated?.unclip;
   return {
-    priorSteps: flags["prior-steps"] ?? repeated?.unclip?.priorSteps,
-    priorScale: flags["prior-scale"] ?? repeated?.unclip?.priorScale,
-    superResSteps: flags["super-res-steps"] ?? repeated?.unclip?.superResSteps,
+    priorSteps: flags["prior-steps"] ?? own?.priorSteps,
+    priorScale: flags["prior-scale"] ?? own?.priorScale,
+    superResSteps: flags["super-res-steps"] ?? own?.superResSteps,
   };
 }

@@ -15,13 +15,13 @@ import { loadStatistics, type Saved, saveStatistics } from "../evaluation/statis
 import type { Engine } from "../engines/engine.ts";
 import { writeAtomic } from "../images/atomic.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
-import { factorOf, findModel, isModel, openModel } from "../pipeline/model.ts";
+import { findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
 import { askByText, loadEncoder } from "../pipeline/text.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineFlags } from "./_engine_flags.ts";
-import { drawingFlags } from "./_drawing.ts";
+import { batchSizeOf, drawingFlags } from "./_drawing.ts";
 import { engineOf, precisionOf } from "./_engine.ts";
 import type { Io } from "./_io.ts";
 import { IMAGES, likelihoodOptions, measureLikelihood } from "./_likelihood.ts";
@@ -328,7 +328,7 @@ async function prepareDraw(
     settle(model, plan, { ...flags, count }, given, undefined, texts && { texts })
   );
   const { sampler, steps, guidance, seed, rng, prompts, negative = "" } = settings;
-  const batchSize = given("batch-size") || factorOf(model) === 1 ? flags["batch-size"] : 1;
+  const batchSize = batchSizeOf(model, flags, given);
   return {
     described: {
       name: model.name,

@@ -8,24 +8,27 @@ import { openOutput, type Output } from "../images/output.ts";
 import type { Bitmap } from "../images/pixels.ts";
 import { imageNoise, parseSeed } from "../noise/mod.ts";
 import type { Denoiser } from "../pipeline/denoiser.ts";
-import { type Model, openModel } from "../pipeline/model.ts";
+import { channelsOf, edgeOf, factorOf, type Model, openModel } from "../pipeline/model.ts";
 import { makePlan, type Plan } from "../pipeline/plan.ts";
 import { startDeviation } from "../pipeline/run.ts";
 import { findClass, type Settings } from "../pipeline/settings.ts";
 import { animationPath } from "./_animation.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
+import { batchSizeOf } from "./_drawing.ts";
 import { engineFlags } from "./_engine_flags.ts";
 import {
-  checkPixels,
+  checkInvertible,
   encodePictures,
   inversionFlags,
   inversionRun,
+  openDenoiser,
   readPictures,
+  textsOf,
 } from "./_inversion.ts";
 import type { Io } from "./_io.ts";
 import { rng } from "./_noise.ts";
 import { progressBar } from "./_progress.ts";
-import sample, { describeFiles, pathWishes, settle, targetOf } from "./sample.ts";
+import sample, { describeFiles, pathWishes, settle } from "./sample.ts";
 
 const flags = {
   ...inversionFlags,
@@ -78,7 +81,10 @@ export default command({
   async run({ flags, positional, given, io }) {
     const [a = "", b = ""] = positional;
     const model = openModel(flags.model);
-    checkPixels(model);
+    checkInvertible(model);
+    if (flags.prompt.length > 1) {
+      throw new UsageError("Cannot use --prompt twice: all images between show one text");
+    }
     const images = [a, b].filter((end) => !isSeed(end));
     if (images.length > 0 && flags.sampler !== undefined) {
       throw new UsageError("Cannot use --sampler between pictures: ddim leads back to them");
@@ -119,13 +125,21 @@ export default command({
       })
     );
     const settings = {
-      ...settle(model, plan, {
-        class: undefined,
-        count: flags.frames,
-        rng: flags.rng,
-        seed: isSeed(a) ? a : isSeed(b) ? b : "0",
-        unconditional: false,
-      }, () => false),
+      ...settle(
+        model,
+        plan,
+        {
+          class: undefined,
+          count: flags.frames,
+          rng: flags.rng,
+          seed: isSeed(a) ? a : isSeed(b) ? b : "0",
+          unconditional: false,
+          negative: flags.negative,
+        },
+        () => false,
+        undefined,
+        await textsOf(model, flags),
+      ),
       classes: between,
     };
     const title = [a, b].map((end) => isSeed(end) ? end : basename(end, extname(end))).join("-");
@@ -137,18 +151,22 @@ export default command({
     await output?.prepare();
     const pictures = await readPictures(images, model, io);
     const { engineOf } = await import("./_engine.ts");
-    const { loadDenoiser } = await import("../pipeline/denoiser.ts");
+    const typed = { ...flags, "batch-size": batchSizeOf(model, flags, given) };
     const engine = await engineOf(flags, io);
     try {
-      const denoiser = loadDenoiser(model, engine);
-      const found = inverted && await encodePictures(denoiser, inverted, pictures, flags, io);
+      const denoiser = await openDenoiser(model, engine, settings, io);
+      const found = inverted && await encodePictures(denoiser, inverted, pictures, typed, io);
       const noises = [a, b].map((end) => {
         if (isSeed(end)) return seedNoise(end, model, plan, flags);
         const index = images.indexOf(end);
         const span = (found?.values.length ?? 0) / images.length;
         return found?.values.subarray(index * span, (index + 1) * span) ?? new Float32Array();
       });
-      const frames = await drawFrames(denoiser, { plan, settings, noises, flags, output }, io);
+      const frames = await drawFrames(
+        denoiser,
+        { plan, settings, noises, flags: typed, output },
+        io,
+      );
       if (path !== undefined) {
         const delay = Math.max(20, Math.min(200, Math.round(3000 / frames.length)));
         const text = { interpolate: recordOf(settings, [a, b]) };
@@ -188,9 +206,9 @@ function seedNoise(
   { start, levels: [first] }: Plan,
   { rng }: InterpolateValues,
 ): Float32Array {
-  const { width, height, channels } = targetOf(model);
+  const edge = edgeOf(model) / factorOf(model);
   const deviation = start ?? (first ? startDeviation(first) : 1);
-  const noise = imageNoise(rng, [parseSeed(seed)], [height, width, channels]).draw();
+  const noise = imageNoise(rng, [parseSeed(seed)], [edge, edge, channelsOf(model)]).draw();
   return noise.map((value) => value * deviation);
 }
 

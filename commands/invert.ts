@@ -9,13 +9,15 @@ import { edgeOf, openModel } from "../pipeline/model.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import { type Settings, settingsText } from "../pipeline/settings.ts";
 import { command, UsageError } from "./_command.ts";
+import { batchSizeOf } from "./_drawing.ts";
 import { engineFlags } from "./_engine_flags.ts";
 import type { Io } from "./_io.ts";
 import {
-  checkPixels,
+  checkInvertible,
   encodePictures,
   inversionFlags,
   inversionRun,
+  openDenoiser,
   readPictures,
 } from "./_inversion.ts";
 import sample from "./sample.ts";
@@ -51,6 +53,7 @@ export default command({
     "them. IMAGE is a file of any usual format.",
   examples: [
     ["invert seven.png --class 7 --check -o seven.safetensors", "and how near it comes back"],
+    ['invert cat.png --model OWNER/NAME --prompt "a cat" --refine 3', "by a text, on latents"],
     ["sample --noise seven.safetensors -o seven.png", "the way back"],
     ["sample --noise seven.safetensors --class 9 -o nine.png", "in the same hand"],
   ],
@@ -61,15 +64,16 @@ export default command({
       throw new UsageError(`Cannot write ${output}: give a name that ends in .safetensors`);
     }
     const model = openModel(flags.model);
-    checkPixels(model);
+    checkInvertible(model);
     const run = await inversionRun(model, flags, positional.length, given);
     const pictures = await readPictures(positional, model, io);
     const { engineOf } = await import("./_engine.ts");
-    const { loadDenoiser } = await import("../pipeline/denoiser.ts");
+    const batchSize = batchSizeOf(model, flags, given);
     const engine = await engineOf(flags, io);
     try {
-      const denoiser = loadDenoiser(model, engine);
-      const noise = await encodePictures(denoiser, run, pictures, flags, io);
+      const denoiser = await openDenoiser(model, engine, run.settings, io);
+      const typed = { ...flags, "batch-size": batchSize };
+      const noise = await encodePictures(denoiser, run, pictures, typed, io);
       const edge = edgeOf(model);
       const texts = settingsText(run.settings, {
         size: `${edge}x${edge}`,
@@ -78,7 +82,7 @@ export default command({
       await writeAtomic(output, encodeNoise({ ...noise, texts }));
       io.log(`Wrote ${output}`);
       if (flags.check) {
-        await check(denoiser, run, { noise, pictures, batchSize: flags["batch-size"] }, io);
+        await check(denoiser, run, { noise, pictures, batchSize }, io);
       }
     } finally {
       await engine.dispose();

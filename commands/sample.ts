@@ -247,7 +247,7 @@ export default command({
         sampler: flags.sampler ?? repeated?.sampler,
         guidance: given("guidance") ? flags.guidance : repeated?.guidance,
         ...pathWishes(flags, repeated),
-        ...unclipWishes(flags, repeated),
+        ...unclipWishes(model, flags, repeated),
         edit: opened?.settings,
       })
     );
@@ -455,14 +455,7 @@ function seedIn({ seed }: Pick<SampleValues, "seed">, repeated?: Settings): Seed
 
 /** What is typed of editing; what an inpainting model is shown is none of it. */
 function editable(model: Model, flags: SampleValues): SampleValues {
-  if (besideOf(model) === "masked") return { ...flags, init: undefined, mask: undefined };
-  for (const flag of ["mask", "place", "inpaint"] as const) {
-    if (factorOf(model) === 1 || flags[flag] === undefined) continue;
-    throw new UsageError(
-      `Cannot use --${flag} with ${model.name}: its latents are no pixels that can be kept; an inpainting model takes --mask`,
-    );
-  }
-  return flags;
+  return besideOf(model) === "masked" ? { ...flags, init: undefined, mask: undefined } : flags;
 }
 
 /** What is edited for a model: pixels, and the noise of what its sampler moves. */

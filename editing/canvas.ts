@@ -117,6 +117,26 @@ function placeImage(
   return open.includes(0) ? { image: { pixels, width, height, channels }, open } : undefined;
 }
 
+/**
+ * Where x is drawn anew, row by row: where any pixel is that it stands for, so that no open pixel shows
+ * what lay there. diffusers asks the upper left one alone, which is the same on whole blocks.
+ *
+ * @param shape Of x, NHWC.
+ */
+export function openAt(
+  { open, image }: Canvas,
+  [, height, width]: readonly [number, number, number, number],
+): Uint8Array | undefined {
+  if (open === undefined || image.height === height) return open;
+  const out = new Uint8Array(height * width);
+  const [down, across] = [image.height / height, image.width / width];
+  open.forEach((value, i) => {
+    const [y, x] = [Math.floor(i / image.width), i % image.width];
+    out[Math.floor(y / down) * width + Math.floor(x / across)]! |= value;
+  });
+  return out;
+}
+
 /** Drawn images with the kept pixels of the canvas, byte for byte. */
 export function keepPixels(drawn: Bitmap, { image, open }: Canvas): Bitmap {
   if (open === undefined) return drawn;

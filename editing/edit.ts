@@ -9,7 +9,7 @@ import { type ImageNoise, imageNoise, type NoiseKind, parseSeed } from "../noise
 import type { Images, Level, Sampler } from "../plugin.ts";
 import type { Chosen } from "../plugins/load.ts";
 import type { Pixels } from "../pipeline/codec.ts";
-import { type Canvas, type CanvasSize, keepPixels, layOut, modelPixels } from "./canvas.ts";
+import { type Canvas, type CanvasSize, keepPixels, layOut, modelPixels, openAt } from "./canvas.ts";
 import { chooseInpainting, inpainting } from "./inpaint.ts";
 import { type NoiseFile, readNoise } from "./noise_file.ts";
 import type { EditSettings, Source } from "./settings.ts";
@@ -35,8 +35,15 @@ export interface Edit {
   readonly picture?: Pixels | undefined;
   /** Images at the first level; the caller disposes them. */
   begin(batch: Beginning): Images;
-  /** The sampler that keeps what is known; itself where nothing is. */
-  around?(sampler: Chosen<Sampler>): Chosen<Sampler>;
+  /**
+   * The sampler that keeps what is known.
+   *
+   * @param x What it moves: its shape, and the picture as clean x where that is not its pixels.
+   */
+  around?(
+    sampler: Chosen<Sampler>,
+    x: Pick<ImageNoise, "shape"> & Pick<Beginning, "clean">,
+  ): Chosen<Sampler>;
   /** A drawn image with what is kept. */
   finish?(image: Bitmap): Bitmap;
 }
@@ -142,6 +149,7 @@ export function makeEdit(
   const clean = canvas && modelPixels(canvas.image, unit);
   const begin: Edit["begin"] = ({ noise: streams, rng, indices, level, deviation, ...given }) => {
     const { shape } = streams;
+    const open = canvas && openAt(canvas, shape);
     const [, height, width, channels] = shape;
     const span = height * width * channels;
     const values = streams.draw(); // drawn first whatever begins: later draws stay the same
@@ -161,29 +169,28 @@ export function makeEdit(
       for (let k = 0; k < span; k++) {
         const pixel = given.clean?.[i * span + k] ?? clean?.[k];
         const bare = pixel === undefined ||
-          strength === 1 && canvas?.open?.[Math.floor(k / channels)] === 1;
+          strength === 1 && open?.[Math.floor(k / channels)] === 1;
         const eps = own[k] ?? NaN;
         own[k] = bare ? deviation * eps : level.alpha * pixel + level.sigma * eps;
       }
     }
     return tf.tensor4d(values, [...shape]);
   };
-  const open = canvas?.open;
   const picture = canvas && {
     shape: [1, canvas.image.height, canvas.image.width, canvas.image.channels],
     data: modelPixels(canvas.image, false),
   };
-  if (canvas === undefined || open === undefined || clean === undefined) {
-    return { picture, begin };
-  }
-  const { width, height, channels } = canvas.image;
+  if (canvas?.open === undefined || clean === undefined) return { picture, begin };
   const way = chooseInpainting(inpaint ?? "replace");
   return {
+    picture,
     begin,
-    around(sampler) {
+    around(sampler, { shape, clean: latents }) {
+      const [count, height, width, channels] = shape;
+      const open = Float32Array.from(openAt(canvas, shape) ?? []);
       return inpainting(sampler, way, {
-        clean: () => tf.tensor4d(clean, [1, height, width, channels]),
-        open: () => tf.tensor4d(Float32Array.from(open), [1, height, width, 1]),
+        clean: () => tf.tensor4d(latents ?? clean, [latents ? count : 1, height, width, channels]),
+        open: () => tf.tensor4d(open, [1, height, width, 1]),
       });
     },
     finish: (image) => keepPixels(image, canvas),

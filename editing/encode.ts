@@ -1,12 +1,10 @@
 import * as tf from "tfjs";
-import type { Bitmap } from "../images/pixels.ts";
+import { type Bitmap, fromBytes } from "../images/pixels.ts";
 import { type Denoiser, guidedPredict } from "../pipeline/denoiser.ts";
 import type { Batch } from "../pipeline/draw.ts";
 import type { Plan } from "../pipeline/plan.ts";
 import type { Progress } from "../pipeline/run.ts";
 import { conditionsOf, type Settings } from "../pipeline/settings.ts";
-import { familyOf } from "../schedules/mod.ts";
-import { modelPixels } from "./canvas.ts";
 import { invert } from "./inversion.ts";
 import type { NoiseFile } from "./noise_file.ts";
 
@@ -22,25 +20,29 @@ export interface Encoding {
   onStep?(progress: Progress, batch: Pick<Batch, "number" | "batches">): void;
 }
 
-/** Inverts pictures, batch by batch; each depends on itself and its class alone. */
+/** Inverts pictures, batch by batch; each depends on itself and its class or text alone. */
 export async function encodeImages(
   denoiser: Denoiser,
   { plan, settings, images, refine, batchSize, signal, onStep }: Encoding,
 ): Promise<Omit<NoiseFile, "texts">> {
-  const { model } = denoiser;
+  const { model, codec } = denoiser;
   const [first] = images;
   if (first === undefined) throw new RangeError("Cannot invert no images");
   const { width, height, channels } = first;
   const span = width * height * channels;
-  const values = new Float32Array(images.length * span);
-  const unit = familyOf(model.scheduler) === "ve";
+  const size = [height / codec.factor, width / codec.factor, codec.channels] as const;
+  const each = size.reduce((product, side) => product * side, 1);
+  const values = new Float32Array(images.length * each);
   const batches = Math.ceil(images.length / batchSize);
   for (let number = 0; number < batches; number++) {
     const start = number * batchSize;
     const part = images.slice(start, start + batchSize);
     const pixels = new Float32Array(part.length * span);
-    for (const [i, image] of part.entries()) pixels.set(modelPixels(image, unit), i * span);
-    const x0 = tf.tensor4d(pixels, [part.length, height, width, channels]);
+    for (const [i, image] of part.entries()) pixels.set(fromBytes(image.pixels), i * span);
+    const pictures = tf.tensor4d(pixels, [part.length, height, width, channels]);
+    // Of latents that are drawn the mean, so that the same picture has the same noise.
+    const x0 = await codec.encode(pictures, () => tf.zeros([part.length, ...size]))
+      .finally(() => pictures.dispose());
     const conditions = conditionsOf(model, settings, part.map((_, i) => start + i));
     const x = await invert(x0, {
       plan,
@@ -49,8 +51,8 @@ export async function encodeImages(
       signal,
       onStep: (progress) => onStep?.(progress, { number, batches }),
     }).finally(() => x0.dispose());
-    values.set(await x.data(), start * span);
+    values.set(await x.data(), start * each);
     x.dispose();
   }
-  return { shape: [images.length, height, width, channels], values };
+  return { shape: [images.length, ...size], values };
 }

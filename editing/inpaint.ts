@@ -41,7 +41,7 @@ export function chooseInpainting(text: string): Inpainting {
 
 /** A picture of which a part is to be kept, in the model's own units. */
 export interface Known {
-  /** `[1, height, width, channel]`; made in each step, whose scope frees it. */
+  /** `[1, height, width, channel]`, or one of each image; made in each step, whose scope frees it. */
   readonly clean: () => Images;
   /** `[1, height, width, 1]`: 1 where it is drawn anew, 0 where it is kept. */
   readonly open: () => Images;
@@ -70,18 +70,20 @@ export function inpainting(
     return tf.where(tf.cast(mask, "bool"), drawn, known);
   };
   const step: Sampler["step"] = async (input, history) => {
-    const { x, from, to, noise } = input;
+    const { x, from, to, noise, path, index } = input;
+    // Some paths end with a little noise left; what is kept ends without.
+    const kept = index === path.length - 2 ? { alpha: 1, sigma: 0 } : to;
     const { own, eps: first } = (history ?? {}) as History; // only made below
     if (name === "repaint") {
       if (isNoisier(to, from)) return { x: renoise(x, from, to, noise) };
       const next = await plugin.step({ ...input, ...fallingPart(input.path, input.index) }, own);
-      const known = combine([to.alpha, tf.broadcastTo(clean(), x.shape)], [to.sigma, noise]);
+      const known = combine([kept.alpha, tf.broadcastTo(clean(), x.shape)], [kept.sigma, noise]);
       return { x: blend(next.x, known), history: { own: next.history } };
     }
     const pixels: Images = tf.broadcastTo(clean(), x.shape);
     const eps = first ?? combine([1 / from.sigma, x], [-from.alpha / from.sigma, pixels]);
     const next = await plugin.step(input, own);
-    const known = combine([to.alpha, pixels], [to.sigma, eps]);
+    const known = combine([kept.alpha, pixels], [kept.sigma, eps]);
     return { x: blend(next.x, known), history: { own: next.history, eps } };
   };
   return { ...chosen, plugin: { ...plugin, climbs: plugin.climbs || name === "repaint", step } };

@@ -114,12 +114,12 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       width / codec.factor,
       codec.channels,
     ]);
-    const around = {
+    const drawing = {
       plan,
       signal,
       onStep: (progress: Progress) => onStepAround?.(progress, batch),
     };
-    const told = await denoiser.before?.(denoiser, conditions, { ...around, noise: unseen });
+    const told = await denoiser.before?.(denoiser, conditions, { ...drawing, noise: unseen });
     if (last) await denoiser.prior?.release();
     const { noise: drawn } = told ?? { noise: unseen };
     const shown = await draw.beside?.(batch.indices);
@@ -133,7 +133,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
     const { noise, beside, start: initial = startImages(noise, draw, batch.indices, clean) } =
       prepared;
     const x = await run({
-      sampler: edit?.around?.(plan.sampler) ?? plan.sampler,
+      sampler: edit?.around?.(plan.sampler, { shape: noise.shape, clean }) ?? plan.sampler,
       path: plan.levels,
       process: plan.process,
       start: initial,
@@ -152,7 +152,7 @@ export async function* drawBatches(denoiser: Denoiser, draw: Draw): AsyncGenerat
       told?.embeddings.dispose();
     });
     if (last && codec.factor > 1) await releaseNetworks(denoiser);
-    const pixels = await codec.decode(x, { ...around, noise }).finally(() => x.dispose());
+    const pixels = await codec.decode(x, { ...drawing, noise }).finally(() => x.dispose());
     const bitmaps = toBitmaps(pixels.data, pixels.shape);
     yield { ...batch, bitmaps: edit?.finish ? bitmaps.map(edit.finish) : bitmaps, pixels };
   }

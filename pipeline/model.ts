@@ -31,7 +31,7 @@ import { isThere } from "./files.ts";
 import { convertCompVis, isCompVis } from "./converted.ts";
 import { describeClassifierFile, inFile, openCheckpoint } from "./openai.ts";
 import { openText, type TextEncoder, textOf } from "./text.ts";
-import { checkParts, openUnClip, type UnClip, UNCLIP_DEFAULTS } from "./unclip.ts";
+import { checkParts, openUnClip, toldDecoder, type UnClip, UNCLIP_DEFAULTS } from "./unclip.ts";
 import { openUNet, type UNet, unetOf } from "./unet.ts";
 
 /** A network of a model: its configuration and its weights. */
@@ -343,7 +343,7 @@ export function openModel(spec: string, options: OpenOptions = {}): Model {
     name: nameOf(spec, folder),
     folder,
     ...(typeof pipeline === "string" && { pipeline }),
-    unet,
+    unet: unclip && text ? toldDecoder(unet, unclip, text) : unet,
     autoencoder,
     text,
     unclip,

@@ -105,6 +105,23 @@ export function checkParts(folder: string, pipeline: unknown): void {
   );
 }
 
+/**
+ * A decoder that names what this model tells it, for who looks at it by itself: tokens of the image
+ * before those of the text, and which of them count.
+ */
+export function toldDecoder(unet: UNet, { projection }: UnClip, text: TextEncoder): UNet {
+  const tokens = projection.config.clip_extra_context_tokens + text.tokenizer.length;
+  const more = unet.more.map((input) =>
+    input.name === "encoder_hidden_states"
+      ? { ...input, shape: [tokens, ...input.shape.slice(1)] }
+      : input
+  );
+  return {
+    ...unet,
+    more: [...more, { name: "attention_mask", shape: [tokens], dtype: "float32" }],
+  };
+}
+
 /** Refuses parts that speak of embeddings of several sizes. */
 function checkSizes(
   { prior, projection, text }: Pick<UnClip, "projection"> & {

@@ -201,6 +201,7 @@ async function* drawOnce(
     }),
   };
   let shape: readonly number[] = []; // of pixels, NHWC
+  const keeps = given.mask !== undefined && besideOf(model) !== "masked";
   const side = (axis: 1 | 2, own: number | undefined) =>
     besideOf(model) === "small" ? (init?.shape[axis] ?? 0) * codec.factor : own;
   const size = sizeOf(model, { width: side(2, wide), height: side(1, high) });
@@ -227,9 +228,9 @@ async function* drawOnce(
       batchSize: 1,
       given,
       ...init &&
-        (strength === undefined
+        (strength === undefined && !keeps
           ? { beside: () => Promise.resolve(tf.tensor4d(init.data, sidesOf(init))) }
-          : { edit: editOf(init, strength) }),
+          : { edit: editOf(init, strength, keeps ? given.mask : undefined) }),
       onStep: ({ x, step }) => void (states[step - 1] ??= []).push(planes(x)),
     });
     for await (const { pixels: drawn } of batches) {
@@ -274,11 +275,16 @@ async function* drawOnce(
 
 const sidesOf = ({ shape }: Pixels) => [...shape] as [number, number, number, number];
 
-/** A run that begins with a picture. */
-function editOf({ data, shape }: Pixels, strength: number): Edit {
+/** A run that begins with a picture, and keeps it where a mask is black. */
+function editOf(
+  { data, shape }: Pixels,
+  strength: number | undefined,
+  mask: Pixels | undefined,
+): Edit {
   const [image] = toBitmaps(data, shape);
   if (image === undefined) throw new TypeError("Cannot begin with no picture");
-  return makeEdit({ strength }, { canvas: { image, bare: false }, unit: false });
+  const open = mask && Uint8Array.from(mask.data);
+  return makeEdit({ strength }, { canvas: { image, bare: false, open }, unit: false });
 }
 
 /** Numbers one after another. */

@@ -1,5 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import * as tf from "tfjs";
+import { openEngine } from "../../engines/mod.ts";
+import { loadImage } from "../../images/load.ts";
+import { toBitmaps } from "../../images/pixels.ts";
+import { encodePng } from "../../images/png.ts";
+import { psnr } from "../../images/psnr.ts";
+import { loadDenoiser } from "../../pipeline/denoiser.ts";
+import { openModel } from "../../pipeline/model.ts";
 import { denoise as command } from "../cli/_run.ts";
 import { readFixture } from "../_safetensors.ts";
 import { assemble, stableDiffusion } from "../verification/_copy.ts";
@@ -134,6 +142,72 @@ check("sample begins with a picture also where it works on latents", async (fold
   const again = join(folder, "again.png");
   await succeed("sample", model, "--from", out, "-o", again);
   assertEquals((await readPng(again)).pixels, (await readPng(out)).pixels);
-  await refuse(2, "its latents are no pixels", "sample", model, ...some, "--mask", picture);
-  await refuse(2, "it works on latents", "invert", picture, "--model", model);
+});
+
+check("invert and interpolate work on latents and by texts", async (folder) => {
+  const model = await stableDiffusion(folder);
+  const picture = join(folder, "picture.png");
+  await succeed("sample", "digits", "--class", "8", "--steps", "2", "-o", picture);
+  const asked = ["--model", model, "--prompt", "a cat"];
+  await refuse(2, "without a text: give one with --prompt", "invert", picture, "--model", model);
+  const noise = join(folder, "noise.safetensors");
+  await succeed("invert", picture, ...asked, "--steps", "40", "--refine", "8", "-o", noise);
+  const out = join(folder, "back.png");
+  await succeed("sample", model, "--noise", noise, "-o", out); // which says the prompt
+  const back = await readPng(out);
+  const engine = await openEngine("onnx");
+  const { codec } = loadDenoiser(openModel(model), engine);
+  const { pixels } = await loadImage(picture, { width: 16, height: 16, channels: 3 });
+  const x = await codec.encode(tf.tensor4d(pixels, [1, 16, 16, 3]), () => tf.zeros([1, 8, 8, 4]));
+  const { data, shape } = await codec.decode(x);
+  await engine.dispose();
+  const [passed] = toBitmaps(data, shape); // through the autoencoder alone
+  assert(passed && psnr(back, passed) > 30, `${passed && psnr(back, passed)} dB`);
+  const frames = join(folder, "frames/");
+  const few = ["--steps", "2", "--negative", "a dog"];
+  await succeed("interpolate", "5", "9", ...asked, ...few, "-n", "3", "-o", frames);
+  for (const [frame, seed] of [["000000", "5"], ["000002", "9"]] as const) {
+    await succeed("sample", model, "--prompt", "a cat", ...few, "--seed", seed, "-o", out);
+    const end = await readPng(join(frames, `${frame}.png`));
+    assertEquals(end.pixels, (await readPng(out)).pixels);
+  }
+  const two = ["--prompt", "a dog"];
+  await refuse(2, "all images between show one text", "interpolate", "1", "2", ...asked, ...two);
+  const upscale = await assemble("sd-upscale", folder);
+  const other = ["--model", upscale, "--prompt", "a"];
+  await refuse(2, "it is shown an image beside x", "invert", picture, ...other);
+});
+
+check("sample keeps a part of a picture also where it works on latents", async (folder) => {
+  const model = await stableDiffusion(folder);
+  const [picture, mask] = [join(folder, "picture.png"), join(folder, "mask.png")];
+  const size = { width: 16, height: 16 };
+  const pixels = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => (i * 7) % 256);
+  await Deno.writeFile(picture, encodePng(pixels, { ...size, channels: 3 }));
+  // A hole that covers no latent whole: from 5,5 to 8,8 of blocks of two.
+  const isOpen = (i: number) => [i % 16, Math.floor(i / 16)].every((at) => at >= 5 && at < 8);
+  const hole = Uint8Array.from({ length: 16 * 16 }, (_, i) => isOpen(i) ? 255 : 0);
+  await Deno.writeFile(mask, encodePng(hole, { ...size, channels: 1 }));
+  const some = ["--prompt", "a cat", "--init", picture, "--seed", "1", "--steps", "4"];
+  const draw = async (name: string, ...flags: string[]) => {
+    const out = join(folder, `${name}.png`);
+    await succeed("sample", model, ...some, "--mask", mask, ...flags, "-o", out);
+    const drawn = await readPng(out);
+    drawn.pixels.forEach((byte, i) => {
+      if (!isOpen(Math.floor(i / 3))) assertEquals(byte, pixels[i]);
+    });
+    return drawn.pixels.filter((_, i) => isOpen(Math.floor(i / 3)));
+  };
+  const drawn = await draw("drawn");
+  const old = pixels.filter((_, i) => isOpen(Math.floor(i / 3)));
+  assert(drawn.every((byte, i) => byte === old[i]) === false, "nothing was drawn");
+  const ways = [["--inpaint", "repaint,jump=2,resample=2"], ["--strength", "0.5"]];
+  for (const flags of ways) assert(String(await draw("other", ...flags)) !== String(drawn));
+  const both = join(folder, "both/"); // each from the latents that its own seed draws
+  const two = ["--mask", mask, "-n", "2", "--batch-size", "2", "-o", both];
+  await succeed("sample", model, ...some, ...two);
+  assertEquals(
+    (await readPng(join(both, "000000.png"))).pixels,
+    (await readPng(join(folder, "drawn.png"))).pixels,
+  );
 });

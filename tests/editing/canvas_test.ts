@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { keepPixels, layOut } from "../../editing/canvas.ts";
+import { keepPixels, layOut, openAt } from "../../editing/canvas.ts";
 import { encodePng } from "../../images/png.ts";
 
 const SIZE = { width: 4, height: 3, channels: 1 } as const;
@@ -52,4 +52,13 @@ Deno.test("layOut() refuses in one sentence what does not fit", async () => {
   }
   const text = { name: "notes.txt", bytes: new TextEncoder().encode("no image") };
   await assertRejects(() => layOut({ init: text }, SIZE), SyntaxError, "Cannot decode notes.txt");
+});
+
+Deno.test("openAt() opens what stands for any open pixel", () => {
+  const image = { pixels: new Uint8Array(6 * 4), width: 6, height: 4, channels: 1 } as const;
+  const open = Uint8Array.from({ length: 24 }, (_, i) => i === 7 || i === 22 ? 1 : 0);
+  const canvas = { image, open, bare: false };
+  assertEquals(openAt(canvas, [1, 2, 3, 4]), Uint8Array.of(1, 0, 0, 0, 0, 1));
+  assertEquals(openAt(canvas, [1, 4, 6, 1]), open); // x are the pixels
+  assertEquals(openAt({ image, bare: false }, [1, 2, 3, 4]), undefined);
 });

@@ -16,7 +16,10 @@ export async function copyFolder(from: string, to: string): Promise<string> {
 
 /** A pipeline of diffusers with its tokenizer, which all of them share. */
 export async function assemble(name: string, folder: string): Promise<string> {
-  const copy = await copyFolder(folderOf(`latents/${name}`), join(folder, name));
+  // The run of sd-mask is of the networks of sd-img2img.
+  const networks = name === "sd-mask" ? "sd-img2img" : name;
+  const copy = await copyFolder(folderOf(`latents/${networks}`), join(folder, name));
+  if (networks !== name) await copyFolder(folderOf(`latents/${name}`), copy);
   if (!name.startsWith("sd")) return copy;
   await copyFolder(folderOf("clip-tokenizer"), join(copy, "tokenizer"));
   return copy;

@@ -10,6 +10,7 @@ const PIPELINES = [
   "score-sde-ve",
   "sd-img2img",
   "sd-inpaint",
+  "sd-mask",
   "sd-pndm",
   "sd-upscale",
   "sd-v",

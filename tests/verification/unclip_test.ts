@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { roundedLevels } from "../../pipeline/float32.ts";
+import { openModel } from "../../pipeline/model.ts";
 import { posterior } from "../../schedules/mod.ts";
 import { check, denoise, filesOf, readPng, refuse, succeed } from "../commands/_main.ts";
 import { readFixture } from "../_safetensors.ts";
@@ -87,6 +88,9 @@ check("sample draws what unCLIP of diffusers drew, and repeats it from its PNG",
   const again = join(folder, "again.png");
   await succeed("sample", model, "--from", second, "-o", again);
   assertEquals((await readPng(again)).pixels, (await readPng(second)).pixels);
+  // Of another model only what it has is repeated.
+  const other = ["--from", second, "--guidance", "none", "--class", "3"];
+  await succeed("sample", "digits", ...other, "--dry-run");
 });
 
 check("sample draws with unCLIP in any precision, size and from a picture", async (folder) => {
@@ -104,6 +108,15 @@ check("sample draws with unCLIP in any precision, size and from a picture", asyn
   await succeed("sample", model, ...PROMPT, ...few, ...begun, "-o", wide);
   const { width, height } = await readPng(wide);
   assertEquals([width, height], [24, 16]);
+});
+
+check("the decoder of an unCLIP says what it is told", async (folder) => {
+  const { unet } = openModel(await unCLIP("guided", folder));
+  assertEquals(unet.more.map(({ name, shape }) => [name, shape]), [
+    ["encoder_hidden_states", [3 + 77, 8]],
+    ["class_labels", [16]],
+    ["attention_mask", [3 + 77]],
+  ]);
 });
 
 check("an unCLIP says what it lacks, and what it does not take", async (folder) => {
@@ -129,9 +142,8 @@ check("an unCLIP says what it lacks, and what it does not take", async (folder) 
   await refuse(2, "Cannot space 1001 steps over 1000", ...drawn, "--super-res-steps", "1001");
   await refuse(2, "must be at least 1", ...drawn, "--prior-steps", "0");
   await refuse(2, "it must be a multiple of 4", ...drawn, "--width", "30");
-  const picture = ["--init", join(folder, "x.png"), "--mask", join(folder, "x.png")];
-  await refuse(2, "Cannot use --mask", ...drawn, ...picture);
   await refuse(1, "no model that enlarges", ...drawn, "--low-res", "x.png");
+  await refuse(2, "its prior draws an embedding", "interpolate", "1", "2", "--model", model);
   const index = join(model, "model_index.json");
   const values = JSON.parse(await Deno.readTextFile(index));
   await Deno.rename(join(model, "text_proj"), join(folder, "text_proj"));
