@@ -78,7 +78,7 @@ export function networkOf({ unet }: Pick<Model, "unet">): Computation {
 export interface LoadOptions extends LatentOptions {
   /** Layers of the UNet that are computed in bytes; slopes stay float32. */
   readonly scales?: readonly TimestepGroup[] | undefined;
-  /** Bits of the UNet's weights in blocks; absent where they stay as they are. */
+  /** Bits of the weights of all UNets in blocks; absent where they stay as they are. */
   readonly bits?: Bits | undefined;
 }
 
@@ -138,7 +138,7 @@ export function loadDenoiser(
     other(name) {
       const known = others.get(name);
       if (known !== undefined) return known;
-      const opened = loadDenoiser(otherModel(name, model), engine, cfgBatch);
+      const opened = loadDenoiser(otherModel(name, model), engine, cfgBatch, { bits });
       others.set(name, opened);
       return opened;
     },
