@@ -2,9 +2,7 @@
 import type { Engine } from "../engines/engine.ts";
 import { openEngine } from "../engines/mod.ts";
 import type { Model } from "../pipeline/model.ts";
-import type { Settings } from "../pipeline/settings.ts";
-import type { TimestepGroup } from "../quantization/scales.ts";
-import { choosePrecision, type PrecisionWish } from "../quantization/precision.ts";
+import { choosePrecision, type Precision, type PrecisionWish } from "../quantization/precision.ts";
 import type { Io } from "./_io.ts";
 
 type Chosen = Parameters<typeof openEngine>;
@@ -23,17 +21,15 @@ export async function engineOf(
   return engine;
 }
 
-/** The layers that are computed in bytes, and what settings keep of that. */
+/** What a model is computed with; what people should know of that is told. */
 export async function precisionOf(
   model: Model,
   engine: Engine,
   wish: PrecisionWish,
   io: Io,
-): Promise<
-  { readonly scales?: readonly TimestepGroup[] | undefined } & Pick<Settings, "precision">
-> {
-  const { scales, reason, warning } = await choosePrecision(model, engine, wish);
+): Promise<Pick<Precision, "scales" | "bits" | "precision">> {
+  const { reason, warning, ...chosen } = await choosePrecision(model, engine, wish);
   io.detail(`Precision: ${reason}`);
   if (warning !== undefined) io.warn(warning);
-  return scales === undefined ? {} : { scales, precision: "int8" };
+  return chosen;
 }

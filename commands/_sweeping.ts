@@ -20,6 +20,7 @@ import type { Outcome } from "../sweep/outcome.ts";
 import type { Variable } from "../sweep/typed.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { usage } from "./_command.ts";
+import { precisionOf } from "./_engine.ts";
 import { explain } from "./_errors.ts";
 import type { Io } from "./_io.ts";
 import { progressBar } from "./_progress.ts";
@@ -108,21 +109,42 @@ export async function describeCells(
 export interface Studio {
   readonly engine: Engine;
   readonly meter: Metered;
+  /** The cells, with the precisions of their models. */
+  readonly cells: readonly Cell[];
   /** A model on the engine, loaded once. */
   readonly denoiserOf: (cell: Cell) => Denoiser;
   readonly options: DrawOptions;
 }
 
-/** Sets an engine up for cells that are kept in a folder. */
-export function studioOf(engine: Engine, flags: SweepValues, folder: string, io: Io): Studio {
+/**
+ * Sets an engine up for cells that are kept in a folder.
+ *
+ * @throws What a model's precision throws that cannot be had.
+ */
+export async function studioOf(
+  engine: Engine,
+  planned: readonly Cell[],
+  flags: SweepValues,
+  folder: string,
+  io: Io,
+): Promise<Studio> {
   const meter = metered(engine);
   const denoisers = new Map<Model, Denoiser>();
+  const cells: Cell[] = [];
+  const precisions = new Map<Model, Awaited<ReturnType<typeof precisionOf>>>();
+  for (const cell of planned) {
+    const { model, settings } = cell;
+    const chosen = precisions.get(model) ?? await precisionOf(model, engine, flags, io);
+    precisions.set(model, chosen);
+    cells.push({ ...cell, settings: { ...settings, precision: chosen.precision } });
+  }
   return {
     engine,
     meter,
+    cells,
     denoiserOf({ model }) {
       const denoiser = denoisers.get(model) ??
-        loadDenoiser(model, meter.engine, flags["cfg-batch"]);
+        loadDenoiser(model, meter.engine, flags["cfg-batch"], precisions.get(model));
       denoisers.set(model, denoiser);
       return denoiser;
     },

@@ -17,6 +17,7 @@ import { writeAtomic } from "../images/atomic.ts";
 import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
 import { findModel, isModel, openModel } from "../pipeline/model.ts";
 import { makePlan } from "../pipeline/plan.ts";
+import type { Settings } from "../pipeline/settings.ts";
 import { askByText, loadEncoder } from "../pipeline/text.ts";
 import type { Dataset } from "../training/data/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
@@ -190,10 +191,10 @@ export default command({
         await saveStatistics(flags["save-statistics"], theirs, about);
         io.log(`Wrote the statistics of ${reference} to ${flags["save-statistics"]}`);
       }
-      const { data, denoiser } = await subject.open(engine);
+      const { data, denoiser, precision } = await subject.open(engine);
       const comparison: Comparison = {
         samples: {
-          described: describe(subject.described, denoiser),
+          described: describe(subject.described, precision),
           data,
           side: await look(data, spec, features, engine, flags, io),
         },
@@ -230,9 +231,9 @@ export default command({
 });
 
 /** With the precision that was settled when the engine was there. */
-function describe(described: Described, denoiser: Denoiser | undefined): Described {
-  if (denoiser?.scales === undefined) return described;
-  return { ...described, settings: { ...described.settings, precision: "int8" } };
+function describe(described: Described, precision: Settings["precision"]): Described {
+  if (precision === undefined) return described;
+  return { ...described, settings: { ...described.settings, precision } };
 }
 
 /** What is seen in images, with a progress bar. */
@@ -288,7 +289,9 @@ async function openReference(spec: string, size: number | undefined): Promise<Re
 /** What is measured: described at once, opened or drawn later. */
 interface Subject {
   readonly described: Described;
-  open(engine: Engine): Promise<{ readonly data: Dataset; readonly denoiser?: Denoiser }>;
+  open(engine: Engine): Promise<
+    { readonly data: Dataset; readonly denoiser?: Denoiser } & Pick<Settings, "precision">
+  >;
 }
 
 async function openSamples(spec: string, { count, size }: EvaluateValues): Promise<Subject> {
@@ -344,8 +347,8 @@ async function prepareDraw(
       },
     },
     async open(engine) {
-      const { scales, precision } = await precisionOf(model, engine, flags, io);
-      const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], { scales });
+      const { precision, ...layers } = await precisionOf(model, engine, flags, io);
+      const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], layers);
       const encoder = model.text && loadEncoder(model.text, engine, settings.clipSkip);
       const run = {
         plan,
@@ -367,7 +370,7 @@ async function prepareDraw(
           signal: io.signal,
           onStep: (done, steps) => bar.update(Math.floor(done / steps * count)),
         });
-        return { data, denoiser };
+        return { data, denoiser, precision };
       } finally {
         bar.stop();
       }

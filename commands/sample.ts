@@ -31,6 +31,7 @@ import type { Level } from "../plugin.ts";
 import { readNumber } from "../plugins/number.ts";
 import { describeOption, type Kind } from "../plugins/options.ts";
 import { parseSpec } from "../plugins/spec.ts";
+import { PRECISIONS } from "../quantization/names.ts";
 import { ends, familyOf, findRule, isRespacing, processOf, unfollowed } from "../schedules/mod.ts";
 import { command, usage, UsageError, type Values } from "./_command.ts";
 import { engineFlags } from "./_engine_flags.ts";
@@ -116,9 +117,10 @@ const flags = {
   ...engineFlags,
   precision: {
     type: "string",
-    choices: ["auto", "int8", "f32"],
+    choices: PRECISIONS,
     default: "auto",
-    help: "auto: int8 where the model has scales of quantize and the CPU is fast with bytes",
+    help: "auto: int8 where the model has scales of quantize and the CPU is fast with bytes; " +
+      "q8_0, q4_0: weights in 8 or 4 bits, for less memory",
   },
   scales: {
     type: "string",
@@ -341,8 +343,8 @@ function checkOutputs({ json, output, trajectory }: SampleValues): void {
 
 /** Refuses scales that would not be used. */
 export function checkScales({ precision, scales }: Pick<SampleValues, "precision" | "scales">) {
-  if (scales === undefined || precision !== "f32") return;
-  throw new UsageError("Cannot use --scales with precision f32: scales are for int8");
+  if (scales === undefined || precision === "auto" || precision === "int8") return;
+  throw new UsageError(`Cannot use --scales with precision ${precision}: scales are for int8`);
 }
 
 /** The path that was typed, else the one that is repeated. */
@@ -579,11 +581,11 @@ async function draw(
   let drawn = 0;
   let settings = planned;
   try {
-    const { scales, precision } = await precisionOf(model, engine, flags, io);
+    const { precision, ...layers } = await precisionOf(model, engine, flags, io);
     settings = { ...planned, precision };
     const denoiser = loadDenoiser(model, engine, flags["cfg-batch"], {
       tile: flags.tile,
-      scales,
+      ...layers,
     });
     const encoder = model.text && loadEncoder(model.text, engine, settings.clipSkip);
     for await (const { settings: own, first, end } of setsOf(settings, flags, wanted)) {

@@ -24,7 +24,7 @@ import {
   settleCells,
   studioOf,
 } from "./_sweeping.ts";
-import sample, { details as detailsOf, TAKEN } from "./sample.ts";
+import sample, { checkScales, details as detailsOf, TAKEN } from "./sample.ts";
 
 /** Images of a cell unless it is said. */
 const COUNT = 4;
@@ -74,6 +74,8 @@ const flags = {
   "batch-size": { type: "integer", min: 1, default: 16, help: "images computed at once" },
   "cfg-batch": sample.flags["cfg-batch"],
   ...engineFlags,
+  precision: sample.flags.precision,
+  scales: sample.flags.scales,
   measure: {
     type: "integer",
     value: "N",
@@ -186,6 +188,7 @@ function checkFlags(
   flags: SweepValues,
   given: (flag: keyof SweepValues & string) => boolean,
 ): void {
+  checkScales(flags);
   if (flags.json && flags.output === "-") {
     throw new UsageError("Cannot write the sheet and --json to stdout: give -o a file or a folder");
   }
@@ -202,7 +205,7 @@ function checkFlags(
 /** Draws, measures and writes; what is made is written also where it ends early. */
 async function sweep(
   grid: Grid,
-  cells: readonly Cell[],
+  planned: readonly Cell[],
   flags: SweepValues,
   io: Io,
 ): Promise<number> {
@@ -210,18 +213,22 @@ async function sweep(
   const output = await usage(() =>
     openOutput({
       to,
-      stem: `sweep-${cells[0]?.model.name}`,
+      stem: `sweep-${planned[0]?.model.name}`,
       stdout: flags.json ? TAKEN : undefined,
     })
   );
   await output.prepare();
-  const reference = await openReference(cells, flags);
-  const outcomes = cells.map((): Outcome => ({}));
+  const reference = await openReference(planned, flags);
+  const outcomes = planned.map((): Outcome => ({}));
   const started = performance.now();
   const engine = await engineOf(flags, io);
+  const studio = await studioOf(engine, planned, flags, folder, io).catch(async (error) => {
+    await engine.dispose();
+    throw error;
+  });
+  const { cells } = studio;
   try {
     io.detail(`Keeping cells in ${folder}`);
-    const studio = studioOf(engine, flags, folder, io);
     await drawCells(cells, outcomes, studio, io);
     if (reference !== undefined) await measureCells(cells, outcomes, studio, reference, io);
   } finally {

@@ -6,6 +6,8 @@ import type { Place } from "../engines/onnx/protobuf.ts";
 import type { InputForm } from "../engines/onnx/trace.ts";
 import type { Weights } from "../models/weights.ts";
 import type { Model } from "../pipeline/model.ts";
+import { BLOCK, weightsInBlocks } from "../quantization/blocks.ts";
+import { BITS, isBlocks, REDUCED } from "../quantization/names.ts";
 import type { Scales } from "../quantization/scales.ts";
 import type { MoreInput } from "../pipeline/unet.ts";
 import { command, usage, UsageError } from "./_command.ts";
@@ -39,9 +41,10 @@ export default command({
     },
     precision: {
       type: "string",
-      choices: ["f32", "int8"],
+      choices: ["f32", ...REDUCED],
       default: "f32",
-      help: "int8: layers in bytes, by scales that quantize made",
+      help:
+        "int8: layers in bytes, by scales that quantize made; q8_0, q4_0: weights in 8 or 4 bits",
     },
     scales: {
       type: "string",
@@ -76,7 +79,9 @@ export default command({
     }
     const int8 = flags.precision === "int8";
     if (flags.scales !== undefined && !int8) {
-      throw new UsageError("Cannot use --scales with precision f32: scales are for int8");
+      throw new UsageError(
+        `Cannot use --scales with precision ${flags.precision}: scales are for int8`,
+      );
     }
     if (int8 && part !== "unet") {
       throw new UsageError(`Cannot write the ${part} in int8: scales are of the unet alone`);
@@ -92,7 +97,11 @@ export default command({
         } groups of timesteps: quantize --groups 1 makes scales for all`,
       );
     }
-    const network = await networkOf(model, part);
+    const plain = await networkOf(model, part);
+    const { precision } = flags;
+    const network = isBlocks(precision)
+      ? { ...plain, weights: weightsInBlocks(plain.weights, BITS[precision]) }
+      : plain;
     const size = bytesOfWeights(network.weights);
     const beside = external === "always" || (external === "auto" && size > LIMIT);
     if (size > LIMIT && (output === "-" || !beside)) {
@@ -124,9 +133,12 @@ export default command({
   },
 });
 
-/** Bytes of weights in float32. */
+/** Bytes of weights as they are written: in float32, or in blocks. */
 function bytesOfWeights(weights: Weights): number {
-  return [...weights.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  return [...weights.values()].reduce((sum, { shape, blocks }) => {
+    const each = blocks === undefined ? 4 : blocks.bits / 8 + 4 / BLOCK;
+    return sum + each * sizeOf(shape);
+  }, 0);
 }
 
 /** A network with the names by which other programs know its inputs and its output. */
@@ -251,7 +263,7 @@ function layOut(
   const places = new Map<Edge, Place>();
   let size = 0;
   for (const edge of initializers) {
-    const length = (edge.type === "int8" ? 1 : 4) * sizeOf(edge.dims);
+    const length = sizeOf(edge.dims) * (edge.type === "int4" ? 0.5 : edge.type === "int8" ? 1 : 4);
     if (edge.source?.kind !== "lazy" || length < SMALL) continue;
     places.set(edge, { location: basename(path), offset: size, length });
     size += length;

@@ -297,10 +297,13 @@ function compile(
   layers?: Layers,
 ): Compiled {
   const opened = new Map<string, Opened>(); // by the inputs' forms, the latest use last
+  const thrifty = [...weights.values()].some(({ blocks }) => blocks !== undefined);
+  // Filters that are made anew at each run cannot be arranged for blocks of channels before.
+  const target = thrifty ? "runtime" : targetOf(place);
   const prepare = (forms: readonly InputForm[]): Promise<Session> => {
     const source = checkpointEdges(weights, true);
-    const traced = traceComputation(computation, source, forms, targetOf(place), layers);
-    return openGraph(runtime, traced, place);
+    const traced = traceComputation(computation, source, forms, target, layers);
+    return openGraph(runtime, traced, { ...place, thrifty });
   };
   const use = async <T>(
     inputs: readonly tf.Tensor[],

@@ -16,6 +16,22 @@ export interface StoredTensor {
   read(): Float32Array;
   /** Where the bytes lie in a file, so that an engine can map them instead of copying. */
   readonly file?: { readonly path: string; readonly offset: number; readonly length: number };
+  /** The same values as an engine may hold them in less memory. */
+  readonly blocks?: BlockSource;
+}
+
+/** A tensor in blocks, not yet in memory. */
+export interface BlockSource {
+  /** Of each value. */
+  readonly bits: 4 | 8;
+  read(): Blocks;
+}
+
+/** Values that are whole multiples of steps, in blocks that have a step each. */
+export interface Blocks {
+  /** Signed numbers; of four bits two in a byte, the first one low. */
+  readonly bytes: Uint8Array;
+  readonly steps: Float32Array;
 }
 
 /** A checkpoint's tensors by name. */

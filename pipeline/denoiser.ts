@@ -8,6 +8,7 @@ import type { Compiled, Computation, Engine } from "../engines/engine.ts";
 import { classifierGradient } from "../models/encoder_unet.ts";
 import { perturbed, receivedAttention } from "../models/self_attention.ts";
 import type { Scope } from "../models/scope.ts";
+import { type Bits, weightsInBlocks } from "../quantization/blocks.ts";
 import { networkInBytes } from "../quantization/network.ts";
 import type { TimestepGroup } from "../quantization/scales.ts";
 import {
@@ -84,6 +85,8 @@ export function networkOf({ unet }: Pick<Model, "unet">): Computation {
 export interface LoadOptions extends LatentOptions {
   /** Layers of the UNet that are computed in bytes; slopes stay float32. */
   readonly scales?: readonly TimestepGroup[] | undefined;
+  /** Bits of the weights of all UNets in blocks; absent where they stay as they are. */
+  readonly bits?: Bits | undefined;
 }
 
 /** Puts a model on an engine. */
@@ -91,9 +94,10 @@ export function loadDenoiser(
   model: Model,
   engine: Engine,
   cfgBatch?: CfgBatch,
-  { scales, ...latents }: LoadOptions = {},
+  { scales, bits, ...latents }: LoadOptions = {},
 ): Denoiser {
   const { unet, classifier, unclip } = model;
+  const weights = bits === undefined ? unet.weights : weightsInBlocks(unet.weights, bits);
   const channels = channelsOf(model);
   const others = new Map<string, Networks>();
   const blind = new Map<string, Compiled>();
@@ -103,8 +107,8 @@ export function loadDenoiser(
   // What a perturbed network answers is set beside the network's own: both are rounded alike.
   const compiled = (computation: Computation) =>
     scales === undefined
-      ? engine.compile(computation, unet.weights)
-      : networkInBytes(engine, computation, unet.weights, scales);
+      ? engine.compile(computation, weights)
+      : networkInBytes(engine, computation, weights, scales);
   return {
     model,
     engine,
@@ -123,7 +127,7 @@ export function loadDenoiser(
     },
     attention: engine.compile(
       (scope, ...inputs) => [receivedAttention(unetOf(...inputs), scope)],
-      unet.weights,
+      weights,
     ),
     pullback: engine.compile(
       (scope, ...inputs) => {
@@ -132,12 +136,12 @@ export function loadDenoiser(
         const [batch, height, width] = gradient.shape;
         return [tf.slice(gradient, [0, 0, 0, 0], [batch, height, width, channels])];
       },
-      unet.weights,
+      weights,
     ),
     other(name) {
       const known = others.get(name);
       if (known !== undefined) return known;
-      const opened = loadDenoiser(otherModel(name, model), engine, cfgBatch);
+      const opened = loadDenoiser(otherModel(name, model), engine, cfgBatch, { bits });
       others.set(name, opened);
       return opened;
     },

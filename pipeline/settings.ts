@@ -7,6 +7,7 @@ import { describeEdit, editOfImage, type EditSettings, parseEdit } from "../edit
 import { imageSeeds, type NoiseKind, parseSeed, type Seed } from "../noise/mod.ts";
 import { nearest } from "../plugins/nearest.ts";
 import { readNumber } from "../plugins/number.ts";
+import { REDUCED, type Reduced } from "../quantization/names.ts";
 import type { Conditions } from "./denoiser.ts";
 import { edgeOf, factorOf, type Model } from "./model.ts";
 
@@ -49,8 +50,8 @@ export interface Settings {
   readonly timesteps?: readonly number[] | undefined;
   readonly sigmas?: readonly number[] | undefined;
   readonly rng: NoiseKind;
-  /** `int8` where layers of the network were computed in bytes. */
-  readonly precision?: "int8" | undefined;
+  /** Absent where the network was computed in float32. */
+  readonly precision?: Reduced | undefined;
   /** The image, or the folder of images, that are enlarged. */
   readonly lowRes?: string | undefined;
   /** What it begins with and keeps, where that is not noise alone. */
@@ -144,9 +145,10 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
   if (!isCount(count) || !isCount(steps) || !isTexts(classes) || !isTexts(guidance)) throw fail();
   if (!isNumbers(timesteps) || !isNumbers(sigmas)) throw fail();
   if (rng !== "philox" && rng !== "torch") throw fail();
-  if (precision !== undefined && precision !== "int8") throw fail();
   const isOptional = (value: unknown, fits: (value: unknown) => boolean) =>
     value === undefined || fits(value);
+  const isReduced = (name: unknown) => REDUCED.some((known) => known === name);
+  if (!isOptional(precision, isReduced)) throw fail();
   const isText = (value: unknown) => typeof value === "string";
   if (!isOptional(prompts, isTexts) || !isOptional(negative, isText)) throw fail();
   if (!isOptional(width, isCount) || !isOptional(height, isCount)) throw fail();
@@ -174,9 +176,9 @@ export function parseSettings(texts: Readonly<Record<string, string>>, name: str
     timesteps,
     sigmas,
     rng,
-    ...precision && { precision },
     // Checked above.
     ...({
+      precision,
       prompts,
       negative,
       clipSkip,

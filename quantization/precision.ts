@@ -1,17 +1,16 @@
 /**
- * Whether a network is computed in bytes, and why.
+ * Whether a network is computed in bytes, or its weights are held in blocks, and why.
  *
  * @module
  */
 import { exists } from "@std/fs";
 import type { Engine } from "../engines/engine.ts";
 import type { Model } from "../pipeline/model.ts";
+import type { Bits } from "./blocks.ts";
 import { readScales, type ScalesFile, scalesPath } from "./file.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { BITS, isBlocks, type PRECISIONS, type Reduced } from "./names.ts";
 import type { TimestepGroup } from "./scales.ts";
-
-/** What may be asked for. */
-export const PRECISIONS = ["auto", "int8", "f32"] as const;
 
 /** What was asked for. */
 export interface PrecisionWish {
@@ -20,10 +19,14 @@ export interface PrecisionWish {
   readonly scales?: string | undefined;
 }
 
-/** What is computed with. */
+/** What is computed with; all is float32 where nothing is said. */
 export interface Precision {
-  /** Layers in bytes; absent where all is float32. */
+  /** Layers in bytes. */
   readonly scales?: readonly TimestepGroup[] | undefined;
+  /** Bits of weights in blocks; absent where they stay as they are. */
+  readonly bits?: Bits | undefined;
+  /** Its name; absent for float32. */
+  readonly precision?: Reduced | undefined;
   /** Why, for people who want to know. */
   readonly reason: string;
   /** What they should know in any case. */
@@ -75,7 +78,7 @@ export async function openScales(
 }
 
 /**
- * Settles whether a model's UNet is computed in bytes. `auto` does so where the model has scales and
+ * Settles whether a model's UNet is computed in bytes, or its weights are held in blocks. `auto` does so where the model has scales and
  * the processor multiplies bytes fast and exactly.
  *
  * @throws What {@linkcode openScales} throws, where scales are asked for; a TypeError where the
@@ -89,13 +92,23 @@ export async function choosePrecision(
   if (precision === "f32") return { reason: "float32, as asked for" };
   const { bytes, description } = engine;
   const unable = `${description} does not compute in bytes, ONNX Runtime on the CPU does`;
+  if (isBlocks(precision)) {
+    if (bytes === undefined) {
+      throw new TypeError(
+        `Cannot hold the weights of ${model.name} in ${precision}: ${description} does not, ONNX Runtime on the CPU does`,
+      );
+    }
+    const bits = BITS[precision];
+    const reason = `${precision}, as asked for: weights in blocks of ${bits} bits`;
+    return { bits, precision, reason };
+  }
   if (precision === "int8" || place !== undefined) {
     const scales = await openScales(model, place);
     if (bytes === undefined) {
       throw new TypeError(`Cannot compute ${model.name} in int8: ${unable}`);
     }
     const warning = await bytes.exact() ? undefined : `Computing in int8 although ${SATURATES}`;
-    return { scales, reason: `int8, as asked for: ${sizeOf(scales)}`, warning };
+    return { scales, precision: "int8", reason: `int8, as asked for: ${sizeOf(scales)}`, warning };
   }
   const path = scalesPath(model.unet.folder);
   if (!await exists(path)) return { reason: `float32: ${model.name} has no scales for int8` };
@@ -104,5 +117,9 @@ export async function choosePrecision(
   const file = readScales(path);
   const stale = await staleness(model, path, file);
   if (stale !== undefined) return { reason: stale, warning: `Computing in float32: ${stale}` };
-  return { scales: file.groups, reason: `int8: ${sizeOf(file.groups)} by "${path}"` };
+  return {
+    scales: file.groups,
+    precision: "int8",
+    reason: `int8: ${sizeOf(file.groups)} by "${path}"`,
+  };
 }

@@ -57,7 +57,7 @@ export function metered(inner: Engine): Metered {
     engine: {
       name: inner.name,
       description: inner.description,
-      compile: (computation, weights) => count(inner.compile(computation, weights)),
+      compile: (...network) => count(inner.compile(...network)),
       dispose: () => inner.dispose(),
     },
     aside,

@@ -1,7 +1,8 @@
 // deno-lint-ignore-file no-console -- a command-line tool
 /**
- * Compares images in int8 with those of the same seeds in float32, over samplers and steps, for
- * `docs/quantization.md`: `deno run -A tools/int8.ts MODEL SCALES [IMAGES]`.
+ * Compares images in int8, or with weights in blocks, with those of the same seeds in float32, over
+ * samplers and steps, for `docs/quantization.md`: `deno run -A tools/int8.ts MODEL SCALES [IMAGES]`,
+ * where SCALES may be `q8_0` or `q4_0`.
  *
  * @module
  */
@@ -12,18 +13,22 @@ import { type Denoiser, loadDenoiser } from "../pipeline/denoiser.ts";
 import { drawBatches } from "../pipeline/draw.ts";
 import { openModel } from "../pipeline/model.ts";
 import { makePlan, specOf } from "../pipeline/plan.ts";
+import { BITS, isBlocks } from "../quantization/names.ts";
 import { openScales } from "../quantization/precision.ts";
 
 const SAMPLERS = ["ddim", "ddpm", "dpmpp_2m", "heun", "euler_ancestral"];
 const STEPS = [10, 25, 50];
 const SEED = 5000;
 
-const [name = "digits", file, images = "10"] = Deno.args;
+const [name = "digits", file = "", images = "10"] = Deno.args;
 const count = Number(images);
 const model = openModel(name);
 const engine = await openEngine("onnx");
 const exact = loadDenoiser(model, engine);
-const bytes = loadDenoiser(model, engine, "together", { scales: await openScales(model, file) });
+const layers = isBlocks(file)
+  ? { bits: BITS[file] }
+  : { scales: await openScales(model, file || undefined) };
+const bytes = loadDenoiser(model, engine, "together", layers);
 
 async function draw(denoiser: Denoiser, sampler: string, steps: number): Promise<Bitmap[]> {
   const spacing = sampler === "heun" ? "karras,sigma_max=80" : undefined; // see docs/samplers.md

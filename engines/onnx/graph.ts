@@ -19,6 +19,7 @@ export const ELEMENT = {
   float16: 10,
   float64: 11,
   bfloat16: 16,
+  int4: 22,
 } as const;
 
 /** The name of an element type. */

@@ -36,6 +36,8 @@ export type Task =
     readonly provider: string;
     /** Whether threads wait for work by spinning, which costs other programs their time. */
     readonly spins: boolean;
+    /** Whether memory goes back to the system as soon as it is not needed. */
+    readonly thrifty: boolean;
   }
   | { readonly kind: "run"; readonly session: number; readonly inputs: readonly Parcel[] }
   /** Keeps inputs of a session: each run replaces them by as many of its first outputs. */

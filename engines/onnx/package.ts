@@ -10,6 +10,9 @@ import { encodeModel, type Place } from "./protobuf.ts";
 import type { Package } from "./session.ts";
 
 const INLINE = 1024; // elements; smaller initializers go into the graph
+const ALIGNMENT = 64; // bytes
+const BYTES = new Set(["QLinearConv", "MatMulInteger", "MatMulIntegerToFloat"]);
+const SLAB = 2 ** 26; // bytes; so much is given back to the system as soon as it is not needed
 
 /** The deepest folder that all absolute paths lie in. */
 export function commonFolder(paths: readonly string[]): string {
@@ -23,9 +26,11 @@ export function commonFolder(paths: readonly string[]): string {
 export function packModel(model: Model): Package {
   // ONNX Runtime takes files or blobs, never both; weights in bytes are in no file, and what stays
   // float32 beside them is small.
-  const bytes = model.initializers.some(({ type }) => type === "int8");
+  const mapped = model.initializers.every(({ type }) => type !== "int8" && type !== "int4");
+  // Weights in blocks are bytes, too, and layers are computed in float32 with them.
+  const bytes = model.nodes.some(({ op }) => BYTES.has(op));
   const paths = new Map<string, string>();
-  for (const { source } of bytes ? [] : model.initializers) {
+  for (const { source } of mapped ? model.initializers : []) {
     if (source?.kind === "file" && !paths.has(source.path)) {
       paths.set(source.path, Deno.realPathSync(source.path));
     }
@@ -33,14 +38,22 @@ export function packModel(model: Model): Package {
   const folder = commonFolder([...paths.values()]);
   const below = folder.endsWith("/") ? folder.length : folder.length + 1;
   const blobs: Blob[] = [];
-  const keep = (data: Uint8Array<ArrayBuffer>): Place => {
-    const location = `blob${blobs.length}`;
-    blobs.push({ path: location, data });
-    return { location, offset: 0, length: data.length };
+  let end = 0; // of what the last blob holds
+  const keep = ({ buffer, byteOffset, byteLength: length }: ArrayBufferView): Place => {
+    let blob = blobs.at(-1);
+    if (blob === undefined || end + length > blob.data.length) {
+      blob = { path: `blob${blobs.length}`, data: new Uint8Array(Math.max(SLAB, length)) };
+      blobs.push(blob);
+      end = 0;
+    }
+    const offset = end;
+    blob.data.set(new Uint8Array(buffer, byteOffset, length), offset);
+    end += Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+    return { location: blob.path, offset, length };
   };
   const placeOf = (edge: Edge): Place | undefined => {
     const { source } = edge;
-    if (source?.kind === "file" && bytes) {
+    if (source?.kind === "file" && !mapped) {
       return keep(readRange(source.path, source.offset, source.length));
     }
     if (source?.kind === "file") {
@@ -48,10 +61,7 @@ export function packModel(model: Model): Package {
       return { location, offset: source.offset, length: source.length };
     }
     if (source?.kind !== "lazy" || sizeOf(edge.dims) <= INLINE) return undefined;
-    const values = source.read();
-    const data = new Uint8Array(values.byteLength);
-    data.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-    return keep(data);
+    return keep(source.read());
   };
   return { model: encodeModel(model, placeOf), folder: paths.size > 0 ? folder : "", blobs, bytes };
 }

@@ -6,8 +6,9 @@
  */
 import { findStored } from "../../models/parameters.ts";
 import { type ParameterSpec, storedShape } from "../../models/scope.ts";
-import type { StoredTensor, Weights } from "../../models/weights.ts";
-import type { Edge, ElementType, Graph } from "./graph.ts";
+import type { Blocks, BlockSource, StoredTensor, Weights } from "../../models/weights.ts";
+import { BLOCK } from "../../quantization/blocks.ts";
+import { type Edge, type ElementType, type Graph, sizeOf } from "./graph.ts";
 import type { EdgeSource } from "./trace.ts";
 
 // Types that ONNX Runtime reads from the file itself; it widens halves once, when it loads them.
@@ -17,8 +18,28 @@ const IN_FILE: Readonly<Record<string, ElementType>> = {
   BF16: "bfloat16",
 };
 
+/**
+ * Values in blocks. They become float32 when a layer takes them, and are forgotten behind it: ONNX
+ * Runtime folds all that is constant but DequantizeLinear.
+ */
+function blocksEdge(
+  graph: Graph,
+  { name, shape }: StoredTensor,
+  { bits, read }: BlockSource,
+): Edge {
+  const rows = sizeOf(shape) / BLOCK;
+  const dims = [rows, BLOCK];
+  const part = (what: keyof Blocks, type: ElementType, dims: readonly number[]) =>
+    graph.initializer(`${name}.${what}`, type, dims, { kind: "lazy", read: () => read()[what] });
+  const numbers = part("bytes", bits === 8 ? "int8" : "int4", dims);
+  const inputs = [numbers, part("steps", "float32", [rows])];
+  const values = graph.node("DequantizeLinear", inputs, { type: "float32", dims }, { axis: 0 });
+  return graph.reshape(values, shape);
+}
+
 function edgeOf(graph: Graph, stored: StoredTensor): Edge {
-  const { name, shape, file, dtype } = stored;
+  const { name, shape, file, dtype, blocks } = stored;
+  if (blocks !== undefined) return blocksEdge(graph, stored, blocks);
   const type = IN_FILE[dtype];
   if (file === undefined || type === undefined) {
     return graph.initializer(name, "float32", shape, { kind: "lazy", read: () => stored.read() });
@@ -34,7 +55,7 @@ export function checkpointEdges(weights: Weights, mapped: boolean): EdgeSource {
   return {
     edge(graph, spec) {
       const stored = findStored(weights, spec);
-      if (mapped) return edgeOf(graph, stored);
+      if (mapped || stored.blocks !== undefined) return edgeOf(graph, stored);
       const read = () => stored.read();
       return graph.initializer(spec.name, "float32", stored.shape, { kind: "lazy", read });
     },

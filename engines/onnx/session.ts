@@ -37,6 +37,8 @@ export interface OpenOptions {
   readonly provider?: string;
   /** Whether threads that wait for work spin: true by default. */
   readonly spins?: boolean;
+  /** Whether memory goes back to the system as soon as it is not needed: false by default. */
+  readonly thrifty?: boolean;
 }
 
 /** ONNX Runtime in its own thread. */
@@ -98,12 +100,12 @@ export async function startRuntime(): Promise<Runtime> {
     providers: first.providers ?? [],
     async open(
       { model, folder, blobs, bytes = false },
-      { threads, provider = "cpu", spins = true },
+      { threads, provider = "cpu", spins = true, thrifty = false },
     ) {
       const session = sessions++;
       const transfer = [model.buffer, ...blobs.map(({ data }) => data.buffer)];
       const { signature = { inputs: [], outputs: [] } } = await ask(
-        { kind: "open", session, model, folder, blobs, bytes, threads, provider, spins },
+        { kind: "open", session, model, folder, blobs, bytes, threads, provider, spins, thrifty },
         transfer,
       );
       return {

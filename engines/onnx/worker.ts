@@ -47,7 +47,7 @@ function optionsOf(task: Task & { kind: "open" }): InferenceSession.SessionOptio
     executionMode: "sequential",
     graphOptimizationLevel: "all",
     intraOpNumThreads: task.threads,
-    enableCpuMemArena: true,
+    enableCpuMemArena: !task.thrifty,
     ...task.provider === "dml" ? { enableMemPattern: false } : {}, // DirectML refuses it
     logSeverityLevel: ERRORS_ONLY,
     ...task.blobs.length > 0 ? { externalData: [...task.blobs] } : {},
@@ -117,6 +117,7 @@ async function perform(runtime: Runtime, { id, task }: Request): Promise<Reply> 
     hold(runtime, task.session, task.state);
   } else if (task.kind === "open") {
     const session = await runtime.InferenceSession.create(task.model, optionsOf(task));
+    for (const { data } of task.blobs) data.buffer.transfer(0); // ONNX Runtime has copied them
     sessions.set(task.session, session);
     return { id, signature: signatureOf(session) };
   } else {

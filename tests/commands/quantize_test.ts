@@ -7,6 +7,7 @@ import { check, denoise, readPng, refuse, succeed } from "./_main.ts";
 import { writeTiny } from "./_tiny.ts";
 
 const PATH = ["--steps", "2", "-n", "2"];
+const BESIDE = ["--external-data", "always"];
 const DRAW = ["--steps", "2", "-n", "2", "--seed", "5", "--engine", "onnx", "--threads", "1"];
 
 /** The scales in a file that has them for all timesteps. */
@@ -23,6 +24,24 @@ function checkTiny(name: string, fn: (folder: string, model: string) => Promise<
     await writeTiny(model);
     await fn(folder, model);
   });
+}
+
+/** What a traced tiny model answers. */
+async function answerOf(path: string): Promise<Float32Array> {
+  const session = await InferenceSession.create(path, { intraOpNumThreads: 1 });
+  const x = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i));
+  const { out_sample: y } = await session.run({
+    sample: new Tensor("float32", x, [1, 1, 8, 8]),
+    timestep: new Tensor("float32", Float32Array.of(500), [1]),
+    class_labels: new Tensor("int32", Int32Array.of(1), [1]),
+  });
+  await session.release();
+  return y?.data as Float32Array;
+}
+
+/** `|a - b| / |b|`. */
+function errorOf(a: Float32Array, b: Float32Array): number {
+  return Math.hypot(...a.map((value, i) => value - (b[i] ?? NaN))) / Math.hypot(...b);
 }
 
 checkTiny("quantize writes scales beside the weights, the same each time", async (_, model) => {
@@ -166,24 +185,53 @@ checkTiny("trace --precision int8 writes bytes that ONNX Runtime reads", async (
   const [int8, f32] = [join(folder, "int8.onnx"), join(folder, "f32.onnx")];
   await succeed("trace", model, "--precision", "int8", "-o", int8);
   await succeed("trace", model, "-o", f32);
-  const answers = await Promise.all([int8, f32].map(async (path) => {
-    const session = await InferenceSession.create(path, { intraOpNumThreads: 1 });
-    const x = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i));
-    const { out_sample: y } = await session.run({
-      sample: new Tensor("float32", x, [1, 1, 8, 8]),
-      timestep: new Tensor("float32", Float32Array.of(500), [1]),
-      class_labels: new Tensor("int32", Int32Array.of(1), [1]),
-    });
-    await session.release();
-    return y?.data as Float32Array;
-  }));
-  const [a = new Float32Array(), b = new Float32Array()] = answers;
-  const norm = (values: Float32Array) => Math.hypot(...values);
-  const error = norm(a.map((value, i) => value - (b[i] ?? NaN))) / norm(b);
+  const error = errorOf(await answerOf(int8), await answerOf(f32));
   assert(error > 0 && error < 0.1, `${error}`);
   const text = new TextDecoder("latin1").decode(await Deno.readFile(int8));
   assert(text.includes("QLinearConv") && text.includes("MatMulInteger"));
   assert(!text.includes("com.microsoft"));
+});
+
+checkTiny("sample holds weights in blocks, without scales", async (folder, model) => {
+  const draw = async (precision: string, ...args: string[]) => {
+    const path = join(folder, `${precision}.png`);
+    await succeed("sample", model, ...DRAW, "--precision", precision, "-o", path, ...args);
+    return await readPng(path);
+  };
+  const [f32, eight, four] = [await draw("f32"), await draw("q8_0"), await draw("q4_0")];
+  assertEquals(JSON.parse(eight.text.denoise ?? "").precision, "q8_0");
+  assertStringIncludes(four.text.parameters ?? "", "Precision: q4_0");
+  const distance = ({ pixels }: typeof f32) =>
+    Math.hypot(...pixels.map((value, i) => Math.abs(value - (f32.pixels[i] ?? 0))));
+  assert(distance(four) > 2 * distance(eight) && distance(eight) > 0);
+  assertEquals((await draw("q8_0", "--batch-size", "1")).pixels, eight.pixels);
+  const again = join(folder, "again.png");
+  const from = ["--from", join(folder, "q4_0.png"), "--engine", "onnx", "--threads", "1"];
+  await succeed("sample", model, ...from, "-o", again);
+  assertEquals((await readPng(again)).pixels, four.pixels);
+  const refused = ["sample", model, "--precision", "q8_0"];
+  await refuse(1, "Cannot hold the weights of tiny in q8_0", ...refused, "--engine", "cpu");
+  await refuse(2, "Cannot use --scales with precision q8_0", ...refused, "--scales", "x.json");
+});
+
+checkTiny("trace writes weights in blocks, in operations of ONNX", async (folder, model) => {
+  const sizes: number[] = [];
+  const answers: Float32Array[] = [];
+  for (const [precision, more] of [["f32", []], ["q8_0", BESIDE], ["q4_0", []]] as const) {
+    const path = join(folder, `${precision}.onnx`);
+    await succeed("trace", model, "--precision", precision, "-o", path, ...more);
+    answers.push(await answerOf(path));
+    const text = new TextDecoder("latin1").decode(await Deno.readFile(path));
+    assertEquals(text.includes("DequantizeLinear"), precision !== "f32");
+    assert(!text.includes("com.microsoft"));
+    const data = await Deno.stat(`${path}.data`).catch(() => ({ size: 0 }));
+    sizes.push((await Deno.stat(path)).size + data.size);
+  }
+  const [exact, eight, four] = answers.map((answer) => errorOf(answer, answers[0] ?? answer));
+  assertEquals(exact, 0);
+  assert(eight && eight > 0 && eight < 0.01 && four && four > 2 * eight && four < 0.2);
+  const [f32 = 0, q8 = 0, q4 = 0] = sizes;
+  assert(q8 < 0.7 * f32 && q4 < q8, sizes.join());
 });
 
 check("quantize refuses a model that there is not", async () => {

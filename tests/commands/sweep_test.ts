@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { exists } from "@std/fs";
 import { join } from "@std/path";
 import { readPngText } from "../../images/png.ts";
@@ -284,6 +290,30 @@ checkSweep("refuses what cannot be swept", async (folder, _, model) => {
   await writeImages(images, { edge: 12 });
   const measure = ["--measure", "5", "-r", images, "-o", join(folder, "x.png")];
   await refuse(2, "whose images are 8x8 grey, against", ...start, "--steps", "1,2", ...measure);
+});
+
+checkSweep("draws in the precision of sample", async (folder, _, model) => {
+  const path = join(folder, "x.png");
+  const args = ["-n", "2", "--engine", "onnx", "--threads", "1"];
+  const kept = ["--steps", "2,3", "--cells", join(folder, "kept"), "--json", "-o", path];
+  const cells = [];
+  for (const precision of ["q4_0", "f32"]) {
+    const [cell] = cellsOf(
+      await succeed("sweep", model, ...args, ...kept, "--precision", precision),
+    );
+    cells.push(cell);
+  }
+  assertEquals(cells.map((cell) => cell?.settings["precision"]), ["q4_0", undefined]);
+  const [low, full] = await Promise.all(cells.map((cell) => readPng(cell?.file ?? "")));
+  assertNotEquals(low?.pixels, full?.pixels); // one is not taken up for the other
+  const image = join(folder, "image.png");
+  const same = ["--steps", "2", "--seed", "0", "--precision", "q4_0"];
+  await succeed("sample", model, ...args, ...same, "-o", image);
+  assertEquals((await readPng(image)).pixels, low?.pixels);
+  const steps = ["sweep", model, "--steps", "2,3"];
+  await refuse(1, "q4_0: plain JavaScript", ...steps, ...FAST, "--precision", "q4_0");
+  const unused = ["--scales", "x.json", "--precision", "q8_0"];
+  await refuse(2, "Cannot use --scales with precision q8_0", ...steps, ...unused);
 });
 
 Deno.test("sweep --help has the options of the plugins that are listed", async () => {
