@@ -5,7 +5,7 @@
  * @module
  */
 import type * as tf from "tfjs";
-import { checkConfig, type Field } from "./config.ts";
+import type { Field } from "./config.ts";
 import { conv, groupNorm, silu } from "./layers.ts";
 import type { Scope } from "./scope.ts";
 import {
@@ -69,26 +69,8 @@ export const autoencoderFields: { readonly [K in keyof AutoencoderConfig]: Field
   mid_block_add_attention: "flag",
 };
 
-/**
- * The checked configuration of an autoencoder of either kind.
- *
- * @param path names the file in messages.
- * @throws {TypeError} Where a value is of the wrong kind or the blocks do not fit together.
- */
-export function checkAutoencoder<C extends AutoencoderConfig>(
-  values: Readonly<Record<string, unknown>>,
-  fields: { readonly [K in keyof C]: Field },
-  defaults: C,
-  path: string,
-): C {
-  const config = checkConfig(values, fields, defaults, path);
-  const reason = findMisfit(config);
-  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
-  return config;
-}
-
 /** The reason why the parts of a configuration do not fit together, if any. */
-function findMisfit(config: AutoencoderConfig): string | undefined {
+export function findAutoencoderMisfit(config: AutoencoderConfig): string | undefined {
   const { block_out_channels: widths, down_block_types: down, up_block_types: up } = config;
   if (down.length !== widths.length || up.length !== widths.length || widths.length === 0) {
     return `it has ${widths.length} block_out_channels, ${down.length} down_block_types and ${up.length} up_block_types; their numbers must be equal and at least 1`;

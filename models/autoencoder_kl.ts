@@ -9,11 +9,11 @@ import {
   type AutoencoderConfig,
   autoencoderDefaults,
   autoencoderFields,
-  checkAutoencoder,
   decodeFeatures,
   encodeImage,
+  findAutoencoderMisfit,
 } from "./autoencoder_blocks.ts";
-import { type Field, optional } from "./config.ts";
+import { checkConfig, type Field, optional } from "./config.ts";
 import { conv } from "./layers.ts";
 import type { Scope } from "./scope.ts";
 
@@ -50,7 +50,7 @@ export function parseAutoencoderKLConfig(
   values: Readonly<Record<string, unknown>>,
   path: string,
 ): AutoencoderKLConfig {
-  return checkAutoencoder(values, fields, autoencoderKLDefaults, path);
+  return checkConfig(values, fields, autoencoderKLDefaults, path, findAutoencoderMisfit);
 }
 
 /** The normal distribution of an image's latents, each element by itself. */

@@ -63,14 +63,16 @@ export function parseClipTextConfig(
   values: Readonly<Record<string, unknown>>,
   path: string,
 ): ClipTextConfig {
-  const config = checkConfig(values, fields, clipTextDefaults, path);
-  const { hidden_size: size, num_attention_heads: heads } = config;
-  if (size % heads !== 0) {
-    throw new TypeError(
-      `Cannot use "${path}": num_attention_heads (${heads}) does not divide hidden_size (${size})`,
-    );
-  }
-  return config;
+  return checkConfig(values, fields, clipTextDefaults, path, findMisfit);
+}
+
+/** The reason why the parts of a configuration do not fit together, if any. */
+function findMisfit(
+  { hidden_size: size, num_attention_heads: heads }: ClipTextConfig,
+): string | undefined {
+  return size % heads === 0
+    ? undefined
+    : `num_attention_heads (${heads}) does not divide hidden_size (${size})`;
 }
 
 /** What the encoder makes of texts. */

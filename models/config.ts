@@ -80,15 +80,17 @@ function describe(field: Field): string {
  * out, as diffusers does.
  *
  * @param path names the file in messages.
- * @throws {TypeError} Where a value does not fit its field.
+ * @param findMisfit The reason why its parts do not fit together, if any.
+ * @throws {TypeError} Where a value does not fit its field, or the parts each other.
  */
 export function checkConfig<C extends object>(
   values: Readonly<Record<string, unknown>>,
   fields: { readonly [K in keyof C]: Field },
   defaults: C,
   path: string,
+  findMisfit?: (config: C) => string | undefined,
 ): C {
-  const config: Partial<Record<keyof C, unknown>> = {};
+  const known: Partial<Record<keyof C, unknown>> = {};
   for (const key of Object.keys(fields) as (keyof C & string)[]) {
     const value = values[key] === undefined ? defaults[key] : values[key];
     if (!fits(value, fields[key])) {
@@ -98,7 +100,10 @@ export function checkConfig<C extends object>(
         }`,
       );
     }
-    config[key] = value;
+    known[key] = value;
   }
-  return config as C;
+  const config = known as C;
+  const reason = findMisfit?.(config);
+  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
+  return config;
 }

@@ -48,10 +48,7 @@ export function parseEncoderUNetConfig(
   values: Readonly<Record<string, unknown>>,
   path: string,
 ): EncoderUNetConfig {
-  const config = checkConfig(values, fields, encoderUNetDefaults, path);
-  const reason = findMisfit(config);
-  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
-  return config;
+  return checkConfig(values, fields, encoderUNetDefaults, path, findMisfit);
 }
 
 const HIDDEN = 2048; // of the spatial pools

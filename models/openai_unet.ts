@@ -58,10 +58,13 @@ export function parseOpenAIUNetConfig(
   values: Readonly<Record<string, unknown>>,
   path: string,
 ): OpenAIUNetConfig {
-  const config = checkConfig(values, fields, defaults, path);
-  const reason = findMisfit(config) ?? findMisfit(secondHalf(config));
-  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
-  return config;
+  return checkConfig(
+    values,
+    fields,
+    defaults,
+    path,
+    (config) => findMisfit(config) ?? findMisfit(secondHalf(config)),
+  );
 }
 
 /** The configuration of the blocks of the second half, which may have other heads. */

@@ -141,10 +141,7 @@ export function parseUNet2DConfig(
   values: Readonly<Record<string, unknown>>,
   path: string,
 ): UNet2DConfig {
-  const config = checkConfig(values, fields, unet2dDefaults, path);
-  const reason = findMisfit(config);
-  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
-  return config;
+  return checkConfig(values, fields, unet2dDefaults, path, findMisfit);
 }
 
 /** The reason why the parts of a configuration do not fit together, if any. */

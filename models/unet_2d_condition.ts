@@ -210,10 +210,7 @@ export function parseUNet2DConditionConfig(
   path: string,
 ): UNet2DConditionConfig {
   checkConfig(values, known, KNOWN, path);
-  const config = checkConfig(values, fields, unet2dConditionDefaults, path);
-  const reason = findMisfit(config);
-  if (reason !== undefined) throw new TypeError(`Cannot use "${path}": ${reason}`);
-  return config;
+  return checkConfig(values, fields, unet2dConditionDefaults, path, findMisfit);
 }
 
 /** The value of a level. */

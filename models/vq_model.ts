@@ -9,11 +9,11 @@ import {
   type AutoencoderConfig,
   autoencoderDefaults,
   autoencoderFields,
-  checkAutoencoder,
   decodeFeatures,
   encodeImage,
+  findAutoencoderMisfit,
 } from "./autoencoder_blocks.ts";
-import { type Field, optional } from "./config.ts";
+import { checkConfig, type Field, optional } from "./config.ts";
 import { conv } from "./layers.ts";
 import type { Scope } from "./scope.ts";
 
@@ -53,7 +53,7 @@ export function parseVQModelConfig(
   values: Readonly<Record<string, unknown>>,
   path: string,
 ): VQModelConfig {
-  return checkAutoencoder(values, fields, vqModelDefaults, path);
+  return checkConfig(values, fields, vqModelDefaults, path, findAutoencoderMisfit);
 }
 
 /** Channels of a codebook's entry, and of the latents that a diffusion model sees. */

@@ -78,8 +78,8 @@ export async function openScales(
 }
 
 /**
- * Settles whether a model's UNet is computed in bytes, or its weights are held in blocks. `auto` does so where the model has scales and
- * the processor multiplies bytes fast and exactly.
+ * Settles whether a model's UNet is computed in bytes, or its weights are held in blocks. `auto`
+ * computes in bytes where the model has scales and the processor multiplies them fast and exactly.
  *
  * @throws What {@linkcode openScales} throws, where scales are asked for; a TypeError where the
  * engine cannot use them.
